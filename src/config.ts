@@ -1,0 +1,187 @@
+import { existsSync } from 'node:fs';
+import type { z } from 'zod';
+import { developmentSecrets } from './development-secrets.ts';
+import { type DatabaseConfig, DEFAULT_PORT, type Environment, environmentSchema } from './environment-schema.ts';
+
+/** The service's settings, checked and typed. `.env.example` says what each variable means. */
+export interface Config {
+  production: boolean;
+  server: { host: string; port: number };
+  logLevel: z.output<EnvironmentSchema>['LOG_LEVEL'];
+  database: DatabaseConfig;
+  quickbooks: {
+    clientId: string;
+    clientSecret: string;
+    environment: 'sandbox' | 'production';
+    redirectUri: string;
+    authorizeUrl: string;
+    tokenUrl: string;
+    revokeUrl: string;
+    apiBaseUrl: string;
+    /** Whole time of one call. */
+    timeoutMs: number;
+    /** True where no key pair is set: Intuit is played by the simulator of `npm run dev`. */
+    simulated: boolean;
+  };
+  encryptionKeys: string[];
+  stateSecrets: string[];
+  /** Without a trailing slash. */
+  frontendUrl: string;
+  callers: {
+    apiKeys: { name: string; key: string }[];
+    /** Absent where users' JWTs are not taken. */
+    jwt: { jwksUrl: string; issuer: string; audience: string; organizationClaim: string } | undefined;
+    /** True where production is open on purpose. */
+    disabled: boolean;
+  };
+  rateLimits: { perMinute: number; redisUrl: string | undefined };
+  workerEnabled: boolean;
+  /** Where events are posted; absent where they are not. */
+  webhook: { url: string; secret: string } | undefined;
+  /** Express' `trust proxy`. */
+  trustProxy: false | number | string[];
+}
+
+type EnvironmentSchema = ReturnType<typeof environmentSchema>;
+
+/** Names every wrong variable, one line each, and none of their values. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+
+  constructor(readonly problems: string[]) {
+    super(problems.join('\n'));
+  }
+}
+
+/** The key pair and the origin of the simulator that `npm run dev` starts. */
+export const SIMULATOR = {
+  clientId: 'simulator-client-id',
+  clientSecret: 'simulator-client-secret',
+  origin: 'http://localhost:8090',
+} as const;
+
+const DATA_FOLDER = './data';
+const CALLBACK_PATH = '/api/v1/oauth/quickbooks/callback';
+
+const INTUIT = {
+  authorizeUrl: 'https://appcenter.intuit.com/connect/oauth2',
+  tokenUrl: 'https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer',
+  revokeUrl: 'https://developer.api.intuit.com/v2/oauth2/tokens/revoke',
+  apiBaseUrl: {
+    sandbox: 'https://sandbox-quickbooks.api.intuit.com',
+    production: 'https://quickbooks.api.intuit.com',
+  },
+} as const;
+
+/** The process's environment, with what a `.env` file in the working directory adds to it. */
+export function readEnvironment(): Environment {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  return process.env;
+}
+
+/** @throws ConfigError */
+export function loadConfig(environment: Environment): Config {
+  const { production, simulated, schema, input } = prepare(environment);
+  const env = parse(schema, input);
+  return {
+    production,
+    server: { host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'), port: env.PORT },
+    logLevel: env.LOG_LEVEL,
+    database: env.DATABASE_URL,
+    quickbooks: {
+      clientId: env.QBO_CLIENT_ID,
+      clientSecret: env.QBO_CLIENT_SECRET,
+      environment: env.QBO_ENVIRONMENT,
+      redirectUri: env.QBO_REDIRECT_URI,
+      authorizeUrl: env.QBO_AUTHORIZE_URL ?? INTUIT.authorizeUrl,
+      tokenUrl: env.QBO_TOKEN_URL ?? INTUIT.tokenUrl,
+      revokeUrl: env.QBO_REVOKE_URL ?? INTUIT.revokeUrl,
+      apiBaseUrl: env.QBO_API_BASE_URL ?? INTUIT.apiBaseUrl[env.QBO_ENVIRONMENT],
+      timeoutMs: env.PROVIDER_TIMEOUT_MS,
+      simulated,
+    },
+    encryptionKeys: env.ENCRYPTION_KEY,
+    stateSecrets: env.OAUTH_STATE_SECRET,
+    frontendUrl: env.FRONTEND_URL,
+    callers: {
+      apiKeys: env.API_KEYS ?? [],
+      jwt:
+        env.AUTH_JWKS_URL && env.AUTH_ISSUER && env.AUTH_AUDIENCE
+          ? {
+              jwksUrl: env.AUTH_JWKS_URL,
+              issuer: env.AUTH_ISSUER,
+              audience: env.AUTH_AUDIENCE,
+              organizationClaim: env.AUTH_ORGANIZATION_CLAIM,
+            }
+          : undefined,
+      disabled: env.AUTH_DISABLED,
+    },
+    rateLimits: { perMinute: env.RATE_LIMIT_PER_MINUTE, redisUrl: env.REDIS_URL },
+    workerEnabled: env.WORKER_ENABLED,
+    webhook:
+      env.EVENTS_WEBHOOK_URL && env.EVENTS_WEBHOOK_SECRET
+        ? { url: env.EVENTS_WEBHOOK_URL, secret: env.EVENTS_WEBHOOK_SECRET }
+        : undefined,
+    trustProxy: env.TRUST_PROXY,
+  };
+}
+
+/** The database alone, for the commands that need nothing else. @throws ConfigError */
+export function loadDatabaseConfig(environment: Environment): DatabaseConfig {
+  const { schema, input } = prepare(environment, false);
+  return parse(schema.pick({ DATABASE_URL: true }), input).DATABASE_URL;
+}
+
+/** The database and the keys, for the command that rotates them. @throws ConfigError */
+export function loadKeysConfig(environment: Environment): { database: DatabaseConfig; encryptionKeys: string[] } {
+  const { schema, input } = prepare(environment);
+  const env = parse(schema.pick({ DATABASE_URL: true, ENCRYPTION_KEY: true }), input);
+  return { database: env.DATABASE_URL, encryptionKeys: env.ENCRYPTION_KEY };
+}
+
+/** What is given, completed by development's defaults. */
+function prepare(environment: Environment, needsSecrets = true) {
+  const given = withoutEmpty(environment);
+  const production = given['NODE_ENV'] === 'production';
+  const simulated = !production && !given['QBO_CLIENT_ID'] && !given['QBO_CLIENT_SECRET'];
+  const input = {
+    ...(production ? {} : developmentDefaults(given, needsSecrets)),
+    ...(simulated ? simulatorDefaults() : {}),
+    ...given,
+  };
+  return { production, simulated, schema: environmentSchema(production, given), input };
+}
+
+function developmentDefaults(given: Environment, needsSecrets: boolean): Environment {
+  const hasSecrets = given['ENCRYPTION_KEY'] && given['OAUTH_STATE_SECRET'];
+  const secrets = hasSecrets || !needsSecrets ? {} : developmentSecrets(DATA_FOLDER);
+  return {
+    DATABASE_URL: `sqlite:${DATA_FOLDER}/dev.db`,
+    QBO_REDIRECT_URI: `http://localhost:${/^\d{1,5}$/.test(given['PORT'] ?? '') ? given['PORT'] : DEFAULT_PORT}${CALLBACK_PATH}`,
+    FRONTEND_URL: 'http://localhost:5173',
+    ...secrets,
+  };
+}
+
+function simulatorDefaults(): Environment {
+  return {
+    QBO_CLIENT_ID: SIMULATOR.clientId,
+    QBO_CLIENT_SECRET: SIMULATOR.clientSecret,
+    QBO_AUTHORIZE_URL: `${SIMULATOR.origin}/connect/oauth2`,
+    QBO_TOKEN_URL: `${SIMULATOR.origin}/oauth2/v1/tokens/bearer`,
+    QBO_REVOKE_URL: `${SIMULATOR.origin}/v2/oauth2/tokens/revoke`,
+    QBO_API_BASE_URL: SIMULATOR.origin,
+  };
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, input: Environment): z.output<Schema> {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  const problems = new Map(result.error.issues.map((issue) => [issue.path[0], issue.message]));
+  throw new ConfigError([...problems].map(([name, problem]) => `${String(name)} ${problem}`));
+}
+
+/** A variable set to nothing is a variable not set, as container platforms write it. */
+function withoutEmpty(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+}

@@ -1,0 +1,11 @@
+/** Shares one run of some work among all who ask for it while it runs. */
+export class SingleFlight<T> {
+  private readonly flights = new Map<string, Promise<T>>();
+
+  /** Joins the run under this key, or starts it. */
+  run(key: string, work: () => Promise<T>): Promise<T> {
+    const flight = this.flights.get(key) ?? work().finally(() => this.flights.delete(key));
+    this.flights.set(key, flight);
+    return flight;
+  }
+}
