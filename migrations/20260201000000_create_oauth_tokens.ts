@@ -1,0 +1,57 @@
+import type { Knex } from 'knex';
+
+/** Identifiers compare by their bytes: MySQL's default collation would make `ORG` and `org` one organization. */
+const BYTES = 'ascii_bin';
+
+/**
+ * 1 for the organization's one current connection: active, or lost and not yet mended. Null, which a unique index lets
+ * stand any number of times, for every row that was disconnected or replaced.
+ */
+const CURRENT_KEY = `TINYINT GENERATED ALWAYS AS (
+  CASE WHEN is_active = 1 OR deactivation_reason NOT IN ('disconnected', 'replaced') THEN 1 END
+) VIRTUAL`;
+
+export async function up(knex: Knex): Promise<void> {
+  await knex.schema.createTable('oauth_tokens', (table) => {
+    const instant = (name: string) => table.datetime(name, { precision: 3 });
+    table.specificType('token_id', 'CHAR(36)').collate(BYTES).notNullable().primary();
+    table.string('organization_id', 36).collate(BYTES).notNullable();
+    table.string('accounting_system', 50).collate(BYTES).notNullable();
+    table.string('realm_id', 100).collate(BYTES).notNullable();
+    table.string('company_name', 255).collate('utf8mb4_unicode_ci');
+    table.text('access_token').notNullable();
+    table.text('refresh_token').notNullable();
+    instant('access_token_expires_at').notNullable();
+    instant('refresh_token_expires_at').notNullable();
+    instant('refresh_token_hard_expires_at');
+    table.boolean('is_active').notNullable().defaultTo(true);
+    instant('deactivated_at');
+    table.string('deactivation_reason', 50);
+    table.integer('generation').unsigned().notNullable().defaultTo(0);
+    table.string('refresh_lease_owner', 36);
+    instant('refresh_lease_expires_at');
+    instant('refresh_started_at');
+    table.integer('refresh_failures').unsigned().notNullable().defaultTo(0);
+    instant('next_refresh_attempt_at');
+    instant('last_refreshed_at');
+    table.string('last_intuit_tid', 100);
+    instant('created_at').notNullable();
+    instant('updated_at').notNullable();
+    instant('next_care_at');
+    table.integer('recoveries').unsigned().notNullable().defaultTo(0);
+    table.boolean('is_expiring_told').notNullable().defaultTo(false);
+    table.boolean('is_refresh_failing').notNullable().defaultTo(false);
+    table.specificType('current_key', CURRENT_KEY);
+    table.unique(['organization_id', 'accounting_system', 'current_key'], {
+      indexName: 'oauth_tokens_current_unique',
+    });
+    table.index('organization_id');
+    table.index('realm_id');
+    table.index('access_token_expires_at');
+    table.index('next_care_at');
+  });
+}
+
+export async function down(knex: Knex): Promise<void> {
+  await knex.schema.dropTable('oauth_tokens');
+}

@@ -1,0 +1,16 @@
+import type { Knex } from 'knex';
+
+/** How far each organization's events were delivered. */
+export async function up(knex: Knex): Promise<void> {
+  await knex.schema.createTable('webhook_queues', (table) => {
+    table.string('organization_id', 36).collate('ascii_bin').primary();
+    table.bigInteger('delivered_position').notNullable();
+    table.integer('version').unsigned().notNullable();
+    table.integer('failures').unsigned().notNullable().defaultTo(0);
+    table.datetime('next_attempt_at', { precision: 3 }).index();
+  });
+}
+
+export async function down(knex: Knex): Promise<void> {
+  await knex.schema.dropTable('webhook_queues');
+}
