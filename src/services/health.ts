@@ -1,0 +1,41 @@
+import type { MigrationDatastore } from '../datastores/migration-datastore.ts';
+import { within } from '../utils/within.ts';
+
+const CHECK_TIMEOUT_MS = 2_000;
+
+/** What `/readyz` answers. */
+interface Readiness {
+  status: 'ready' | 'unavailable' | 'stopping';
+  checks: { database: 'ok' | 'unreachable'; migrations: 'ok' | 'pending' | 'unreachable' };
+}
+
+/** Tells whether this process can do its work. */
+export class Health {
+  private stopping = false;
+
+  constructor(private readonly migrations: MigrationDatastore) {}
+
+  /** From now on the process takes no new work. */
+  stop(): void {
+    this.stopping = true;
+  }
+
+  async readiness(): Promise<Readiness> {
+    const checks = await this.check();
+    const isReady = checks.database === 'ok' && checks.migrations === 'ok';
+    return { status: this.stopping ? 'stopping' : isReady ? 'ready' : 'unavailable', checks };
+  }
+
+  private async check(): Promise<Readiness['checks']> {
+    try {
+      const pending = await within(
+        CHECK_TIMEOUT_MS,
+        this.migrations.hasPending(),
+        new Error('the check took too long'),
+      );
+      return { database: 'ok', migrations: pending ? 'pending' : 'ok' };
+    } catch {
+      return { database: 'unreachable', migrations: 'unreachable' };
+    }
+  }
+}
