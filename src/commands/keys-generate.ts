@@ -1,0 +1,3 @@
+import { Fernet } from '../utils/fernet.ts';
+
+process.stdout.write(`${Fernet.generateKey()}\n`);

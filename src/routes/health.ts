@@ -1,0 +1,25 @@
+import { Router } from 'express';
+import type { Context } from '../context.ts';
+import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
+
+/** `/healthz`: the process runs. `/readyz`: it can do its work. */
+export function createHealthRouter({ health }: Context): Router {
+  const router = Router();
+
+  router
+    .route('/healthz')
+    .get((_request, response) => {
+      response.json({ status: 'ok' });
+    })
+    .all(methodNotAllowed('GET, HEAD'));
+
+  router
+    .route('/readyz')
+    .get(async (_request, response) => {
+      const readiness = await health.readiness();
+      response.status(readiness.status === 'ready' ? 200 : 503).json(readiness);
+    })
+    .all(methodNotAllowed('GET, HEAD'));
+
+  return router;
+}
