@@ -1,0 +1,81 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Request } from 'express';
+import type { FaultKind } from './faults.ts';
+
+/** The part of Intuit that was called. */
+export type Endpoint = 'authorize' | 'token' | 'revoke' | 'api';
+
+/** One request that reached the simulator, recorded before it is answered. */
+export interface Call {
+  endpoint: Endpoint;
+  method: string;
+  /** The path alone. */
+  path: string;
+  /** Path and query as they were sent. */
+  url: string;
+  headers: IncomingHttpHeaders;
+  /** A form or JSON body as an object, any other as text; undefined when there was none. */
+  body: unknown;
+  /** Of a call to the token endpoint. */
+  grantType?: string;
+  /** The refresh token, the token to be revoked, or the bearer token. */
+  token?: string;
+  /** Of the answer, once its headers were sent; absent when none were. */
+  status?: number;
+  /** The answer's `intuit_tid`. */
+  intuitTid: string;
+  /** The fault this call met. */
+  fault?: FaultKind;
+  at: Date;
+}
+
+/** Describes a request whose raw body was read into `req.body`. */
+export function describeCall(endpoint: Endpoint, req: Request, intuitTid: string, at: Date): Call {
+  const body = parseBody(req);
+  const call: Call = {
+    endpoint,
+    method: req.method,
+    path: req.originalUrl.replace(/\?.*$/s, ''),
+    url: req.originalUrl,
+    headers: req.headers,
+    body,
+    intuitTid,
+    at,
+  };
+  const fields = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  if (endpoint === 'token' && typeof fields['grant_type'] === 'string') call.grantType = fields['grant_type'];
+  const token = {
+    authorize: undefined,
+    token: fields['refresh_token'],
+    revoke: fields['token'],
+    api: bearer(req),
+  };
+  if (typeof token[endpoint] === 'string') call.token = token[endpoint];
+  return call;
+}
+
+/** The token of an `Authorization: Bearer` header. */
+export function bearer(req: Request): string | undefined {
+  return /^Bearer (\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
+}
+
+/** The fields of a form body; none when the body is something else. */
+export function formOf(req: Request): URLSearchParams {
+  return new URLSearchParams(req.is('application/x-www-form-urlencoded') ? String(req.body) : '');
+}
+
+/** A JSON body's value; undefined when the body is not JSON. */
+export function jsonOf(req: Request): unknown {
+  try {
+    return JSON.parse(String(req.body));
+  } catch {
+    return undefined;
+  }
+}
+
+function parseBody(req: Request): unknown {
+  const text = String(req.body);
+  if (text === '') return undefined;
+  if (req.is('application/x-www-form-urlencoded')) return Object.fromEntries(formOf(req));
+  return (req.is('json') ? jsonOf(req) : undefined) ?? text;
+}

@@ -1,0 +1,37 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Request, RequestHandler } from 'express';
+import { type Answer, send, sendHalf } from './answers.ts';
+import { type Call, describeCall, type Endpoint } from './calls.ts';
+import { answerInstead, type Fault, type Faults } from './faults.ts';
+
+/** Makes the answer of a route; the fault tells what is to be odd about it. */
+export type AnswerTo = (req: Request, fault: Fault | undefined) => Answer;
+
+/** Makes a request handler that records each call and lets faults happen around the route's answer. */
+export type Serve = (endpoint: Endpoint, answerTo: AnswerTo) => RequestHandler;
+
+/** The one way all of Intuit's endpoints are served. */
+export function servedWith(calls: Call[], faults: Faults, now: () => Date): Serve {
+  return (endpoint, answerTo) => async (req, res) => {
+    const call = describeCall(endpoint, req, String(res.getHeader('intuit_tid')), now());
+    calls.push(call);
+    const fault = faults.take(call);
+    const kind = fault?.kind;
+
+    if (kind === 'hang') return;
+    if (kind === 'drop_before') return void res.destroy();
+    if (kind === 'slow') await delay(fault?.delayMs ?? 1000, undefined, { ref: false });
+    if (res.destroyed) return;
+
+    const answer = (fault && answerInstead(fault)) ?? answerTo(req, fault);
+
+    if (kind === 'hang_after') return;
+    if (kind === 'drop_after') return void res.destroy();
+    if (kind === 'slow_after') await delay(fault?.delayMs ?? 1000, undefined, { ref: false });
+    if (res.destroyed) return;
+
+    call.status = answer.status;
+    if (kind === 'truncate') return sendHalf(res, answer);
+    send(res, answer);
+  };
+}
