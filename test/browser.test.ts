@@ -1,0 +1,227 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+
+const suite = process.env['CHROMIUM_PATH'] ? describe : describe.skip;
+
+suite('a person in front of a browser, with `npm run dev` running', () => {
+  let folder: string;
+  let development: Development;
+  let log = '';
+  let environment: Record<string, string>;
+  let frontend: string;
+  let service: string;
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+  let complaints: string[];
+
+  beforeAll(async () => {
+    const [servicePort, frontendPort, simulatorPort] = await freePorts(3);
+    service = `http://localhost:${servicePort}`;
+    frontend = `http://localhost:${frontendPort}/app/settings/integrations`;
+    const simulator = `http://localhost:${simulatorPort}`;
+    environment = {
+      PORT: String(servicePort),
+      FRONTEND_URL: `http://localhost:${frontendPort}/app`,
+      QBO_AUTHORIZE_URL: `${simulator}/connect/oauth2`,
+      QBO_TOKEN_URL: `${simulator}/oauth2/v1/tokens/bearer`,
+      QBO_REVOKE_URL: `${simulator}/v2/oauth2/tokens/revoke`,
+      QBO_API_BASE_URL: simulator,
+    };
+    folder = mkdtempSync(join(tmpdir(), 'development-'));
+    development = startDevelopment(folder, environment);
+    development.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      log += chunk;
+    });
+    [browser] = await Promise.all([
+      chromium.launch({ executablePath: process.env['CHROMIUM_PATH'] ?? '', args: CHROMIUM_ARGUMENTS }),
+      listening(development, () => log),
+    ]);
+  }, 60_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    development?.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  afterEach(async () => {
+    await context?.close();
+  });
+
+  it('connects the company that the person picks, tells its status, and disconnects it', async () => {
+    await openSettings('org-connects');
+    await see('#status', 'Not connected');
+
+    await page.click('#connect');
+    const flow = page.waitForRequest(/\/callback\?/);
+    await consent('Sandbox Company_US_2', 'Connect');
+    await see('#banner', 'QuickBooks is connected.');
+    await see('#status', 'Connected to Sandbox Company_US_2');
+    await see('#realm-id', '9341452000000002');
+    await see('#access-expiry', /in (59|60) minutes/);
+    await see('#refresh-expiry', /in (100|101) days/);
+    await see('#last-refreshed', 'Not yet');
+    expect(page.url()).toBe(frontend);
+
+    await page.click('#dismiss');
+    await page.locator('#banner').waitFor({ state: 'hidden' });
+    await page.click('#disconnect');
+    await see('#banner', 'QuickBooks is disconnected.');
+    await see('#status', 'Not connected');
+    await see('#timeline li:nth-child(1)', /^Disconnected.* · in a browser · company 9341452000000002$/);
+    await see('#timeline li:nth-child(2)', /^Connected.* · in a browser · company 9341452000000002$/);
+    await page.reload();
+    await see('#status', 'Not connected');
+
+    expect(complaints).toEqual([]);
+    const { searchParams } = new URL((await flow).url());
+    for (const secret of ['code', 'state']) expect(log).not.toContain(searchParams.get(secret) ?? '');
+  });
+
+  it('ties the flow to the browser by a cookie that no script can read and that goes with the flow', async () => {
+    await openSettings('org-cookie');
+    await page.click('#connect');
+    await page.waitForSelector('#company');
+    const callback = `${service}/api/v1/oauth/quickbooks/callback`;
+    expect(await context.cookies()).toEqual([
+      expect.objectContaining({
+        name: expect.stringMatching(/^oauth_/),
+        path: new URL(callback).pathname,
+        httpOnly: true,
+        sameSite: 'Lax',
+      }),
+    ]);
+
+    await consent('Sandbox Company_US_1', 'Connect');
+    await see('#status', 'Connected to Sandbox Company_US_1');
+    expect(await context.cookies()).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+
+  it('comes back from a cancelled consent unconnected', async () => {
+    await openSettings('org-cancels');
+    await page.click('#connect');
+    await consent('Sandbox Company_US_1', 'Cancel');
+    await see('#banner', 'You cancelled. Nothing was changed.');
+    await see('#status', 'Not connected');
+    expect(page.url()).toBe(frontend);
+    expect(complaints).toEqual([]);
+  });
+
+  it('shows a page with the way back where a callback cannot be taken', async () => {
+    await openSettings('org-lost-its-way');
+    const answer = await page.goto(`${service}/api/v1/oauth/quickbooks/callback?code=c&state=forged&realmId=1`);
+    expect(answer?.status()).toBe(400);
+    await see('h1', 'QuickBooks was not connected');
+    await see('code', answer?.headers()['x-request-id'] ?? 'a request id');
+    const background = 'getComputedStyle(document.querySelector("a")).backgroundColor';
+    expect(await page.evaluate(background)).toBe('rgb(10, 108, 59)'); // the page's own style is let in
+
+    await page.getByRole('link', { name: 'Back to integrations' }).click();
+    await see('#status', 'Not connected');
+    expect(complaints).toEqual([expect.stringContaining('status of 400')]);
+  });
+
+  it('offers to reconnect what was lost, and says why', async () => {
+    await openSettings('org-lost', {
+      needs_reauthorization: true,
+      reason: 'authorization_revoked',
+      realm_id: '9341452000000001',
+      company_name: 'Sandbox Company_US_1',
+    });
+    await see('#status', 'Needs reconnecting');
+    await see('#note', /may have been ended inside QuickBooks/);
+    await page.click('#reconnect');
+    await page.waitForSelector('#company');
+    expect(complaints).toEqual([]);
+  });
+
+  it('says what to do, in one line, when a port is taken', async () => {
+    const second = startDevelopment(folder, environment);
+    const [told, [code]] = await Promise.all([text(second.stderr), once(second, 'exit')]);
+    expect(told).toMatch(/^Port \d+ on 127\.0\.0\.1 is taken\. .+\n$/);
+    expect(code).toBe(1);
+  });
+
+  it('ends with exit code 0 at SIGTERM, a page still open', async () => {
+    await openSettings('org-stays');
+    await see('#status', 'Not connected');
+    development.kill('SIGTERM');
+    expect(await once(development, 'exit')).toEqual([0, null]);
+    await see('#status', 'Service unreachable');
+  });
+
+  /** Opens the settings page in a browser of its own, if need be with a status that is made up. */
+  async function openSettings(organization: string, status?: Record<string, unknown>): Promise<void> {
+    complaints = [];
+    context = await browser.newContext();
+    page = await context.newPage();
+    page.on('console', (message) => {
+      if (message.type() === 'error') complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    if (status) {
+      const headers = { 'Access-Control-Allow-Origin': new URL(frontend).origin };
+      await page.route('**/status/*', (route) => route.fulfill({ headers, json: status }));
+    }
+    await page.goto(`${frontend}?organization=${organization}`);
+  }
+
+  async function consent(company: string, button: 'Connect' | 'Cancel'): Promise<void> {
+    await page.getByLabel('Company').selectOption({ label: company });
+    await page.getByRole('button', { name: button }).click();
+  }
+
+  async function see(selector: string, content: string | RegExp): Promise<void> {
+    await page.locator(selector).filter({ hasText: content, visible: true }).waitFor();
+  }
+});
+
+const CHROMIUM_ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+type Development = ChildProcessByStdio<null, Readable, Readable>;
+
+/** In a folder of its own, so that its data begin empty and no `.env` is read. */
+function startDevelopment(folder: string, environment: Record<string, string>): Development {
+  const main = fileURLToPath(new URL('../dev/main.ts', import.meta.url));
+  return spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+async function listening(development: Development, log: () => string): Promise<void> {
+  const failed = text(development.stderr).then((told) => {
+    if (!log().includes('"listening"')) throw new Error(`Development did not start: ${told}`);
+  });
+  while (!log().includes('"listening"')) {
+    await Promise.race([failed, once(development.stdout, 'data')]);
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
+}

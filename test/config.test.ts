@@ -1,0 +1,146 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { loadConfig, loadDatabaseConfig } from '../src/config.ts';
+import { KEY, PRODUCTION, problemsOf, SECRET } from './support/variables.ts';
+
+const { NODE_ENV, AUTH_DISABLED, ...REQUIRED_VARIABLES } = PRODUCTION;
+const REQUIRED = Object.keys(REQUIRED_VARIABLES);
+
+const home = process.cwd();
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'config-'));
+  process.chdir(folder);
+});
+afterEach(() => rmSync(join(folder, 'data'), { recursive: true, force: true }));
+afterAll(() => {
+  process.chdir(home);
+  rmSync(folder, { recursive: true });
+});
+
+describe('configuration in development', () => {
+  it('needs nothing', () => {
+    expect(loadConfig({})).toMatchObject({
+      production: false,
+      server: { host: '127.0.0.1', port: 8080 },
+      logLevel: 'info',
+      database: { client: 'sqlite', filename: './data/dev.db' },
+      quickbooks: {
+        clientId: 'simulator-client-id',
+        clientSecret: 'simulator-client-secret',
+        environment: 'sandbox',
+        redirectUri: 'http://localhost:8080/api/v1/oauth/quickbooks/callback',
+        authorizeUrl: 'http://localhost:8090/connect/oauth2',
+        tokenUrl: 'http://localhost:8090/oauth2/v1/tokens/bearer',
+        revokeUrl: 'http://localhost:8090/v2/oauth2/tokens/revoke',
+        apiBaseUrl: 'http://localhost:8090',
+        timeoutMs: 10_000,
+        simulated: true,
+      },
+      encryptionKeys: [expect.stringMatching(/^[\w-]{43}=$/)],
+      stateSecrets: [expect.stringMatching(/^[\w-]{32,}$/)],
+      frontendUrl: 'http://localhost:5173',
+    });
+  });
+
+  it('makes its secrets once, and for their owner alone', () => {
+    const first = loadConfig({});
+    const { encryptionKeys, stateSecrets } = loadConfig({ DATABASE_URL: 'sqlite::memory:' });
+    expect({ encryptionKeys, stateSecrets }).toEqual({
+      encryptionKeys: first.encryptionKeys,
+      stateSecrets: first.stateSecrets,
+    });
+    const file = join(folder, 'data/development-secrets.json');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readFileSync(file, 'utf8')).toContain(first.encryptionKeys[0]);
+  });
+
+  it('makes no secrets where both are given', () => {
+    loadConfig({ ENCRYPTION_KEY: KEY, OAUTH_STATE_SECRET: SECRET });
+    expect(() => statSync(join(folder, 'data'))).toThrow('ENOENT');
+  });
+
+  it('moves the callback with the port', () => {
+    const { redirectUri } = loadConfig({ PORT: '9000' }).quickbooks;
+    expect(redirectUri).toBe('http://localhost:9000/api/v1/oauth/quickbooks/callback');
+  });
+
+  it('speaks to Intuit’s sandbox once a key pair is set', () => {
+    const { quickbooks } = loadConfig({ QBO_CLIENT_ID: 'id', QBO_CLIENT_SECRET: 'secret' });
+    expect(quickbooks).toMatchObject({
+      simulated: false,
+      tokenUrl: 'https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer',
+      apiBaseUrl: 'https://sandbox-quickbooks.api.intuit.com',
+    });
+  });
+
+  it.each(['QBO_CLIENT_ID', 'QBO_CLIENT_SECRET'])('does not take %s alone', (name) => {
+    const other = name === 'QBO_CLIENT_ID' ? 'QBO_CLIENT_SECRET' : 'QBO_CLIENT_ID';
+    expect(problemsOf({ [name]: 'given' })).toEqual([`${other} is required`]);
+  });
+});
+
+describe('configuration in production', () => {
+  it('takes exactly what it needs, and Intuit’s own addresses', () => {
+    expect(loadConfig({ ...PRODUCTION, QBO_ENVIRONMENT: 'production' })).toMatchObject({
+      production: true,
+      server: { host: '0.0.0.0', port: 8080 },
+      database: { client: 'mysql', url: PRODUCTION.DATABASE_URL },
+      quickbooks: {
+        simulated: false,
+        authorizeUrl: 'https://appcenter.intuit.com/connect/oauth2',
+        revokeUrl: 'https://developer.api.intuit.com/v2/oauth2/tokens/revoke',
+        apiBaseUrl: 'https://quickbooks.api.intuit.com',
+      },
+    });
+    expect(() => statSync(join(folder, 'data'))).toThrow('ENOENT');
+  });
+
+  it('names each variable that is missing, one line each, whether unset or empty', () => {
+    const lines = REQUIRED.map((name) => `${name} is required`).sort();
+    const empty = Object.fromEntries(REQUIRED.map((name) => [name, '']));
+    expect(problemsOf({ NODE_ENV, AUTH_DISABLED }).sort()).toEqual(lines);
+    expect(problemsOf({ NODE_ENV, AUTH_DISABLED, ...empty }).sort()).toEqual(lines);
+  });
+
+  it.each(REQUIRED)('does not start without %s', (name) => {
+    expect(problemsOf({ ...PRODUCTION, [name]: undefined })).toEqual([`${name} is required`]);
+  });
+
+  it.each([
+    'QBO_REDIRECT_URI',
+    'QBO_AUTHORIZE_URL',
+    'QBO_TOKEN_URL',
+    'QBO_REVOKE_URL',
+    'QBO_API_BASE_URL',
+    'FRONTEND_URL',
+  ])('wants https for %s, unless its host is loopback', (name) => {
+    for (const host of ['app.octup.com', 'localhost.octup.com', '127.0.0.1.nip.io', '10.0.0.1', '[::2]'])
+      expect(problemsOf({ ...PRODUCTION, [name]: `http://${host}/x` })).toEqual([
+        `${name} must be an https URL in production`,
+      ]);
+    for (const host of ['localhost:8080', '127.0.0.1:1', '127.1.2.3', '[::1]:8080'])
+      expect(problemsOf({ ...PRODUCTION, [name]: `http://${host}/x` })).toEqual([]);
+  });
+
+  it('does not keep its data in memory', () => {
+    expect(problemsOf({ ...PRODUCTION, DATABASE_URL: 'sqlite::memory:' })).toEqual([
+      expect.stringMatching(/^DATABASE_URL must be/),
+    ]);
+    expect(problemsOf({ ...PRODUCTION, DATABASE_URL: 'sqlite:/data/live.db' })).toEqual([]);
+  });
+});
+
+describe('the migrate commands', () => {
+  it('need DATABASE_URL alone, and in development not even that', () => {
+    const { DATABASE_URL } = PRODUCTION;
+    expect(loadDatabaseConfig({ NODE_ENV: 'production', DATABASE_URL, PORT: 'x' })).toEqual({
+      client: 'mysql',
+      url: DATABASE_URL,
+    });
+    expect(loadDatabaseConfig({})).toEqual({ client: 'sqlite', filename: './data/dev.db' });
+    expect(() => loadDatabaseConfig({ NODE_ENV: 'production' })).toThrow('DATABASE_URL is required');
+  });
+});

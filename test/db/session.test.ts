@@ -1,0 +1,120 @@
+import { inspect } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Knex } from 'knex';
+import { loadDatabaseConfig } from '../../src/config.ts';
+import { ConflictError, isDuplicate, openSession, type Session } from '../../src/db/session.ts';
+import { AppError } from '../../src/errors.ts';
+import { describeEachDatabase, describeOnServer, type TestDatabase } from '../support/databases.ts';
+
+describeEachDatabase('the session', (createDatabase) => {
+  let database: TestDatabase;
+  let session: Session;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    session = openSession(loadDatabaseConfig({ DATABASE_URL: database.url }));
+    await session.knex.schema.createTable('things', (table) => {
+      table.string('name', 20).primary();
+      table.integer('count').notNullable();
+    });
+  });
+  afterAll(async () => {
+    await session.close();
+    await database.drop();
+  });
+  const things = (db: Knex = session.knex) => db<{ name: string; count: number }>('things');
+
+  it('answers what the statement answers', async () => {
+    await session.query((db) => things(db).insert({ name: 'one', count: 1 }));
+    expect(await session.query((db) => things(db).where({ name: 'one' }).first())).toEqual({ name: 'one', count: 1 });
+  });
+
+  it('takes a transaction back whole where it fails, and does not repeat it', async () => {
+    let runs = 0;
+    const failing = session.transaction(async (trx) => {
+      runs += 1;
+      await things(trx).insert({ name: 'taken back', count: 1 });
+      throw new Error('a fault of ours');
+    });
+    await expect(failing).rejects.toThrow('a fault of ours');
+    expect(runs).toBe(1);
+    expect(await things().where({ name: 'taken back' }).first()).toBeUndefined();
+  });
+
+  it('runs a transaction again that lost a race, on what is there now', async () => {
+    let runs = 0;
+    const answer = await session.transaction(async (trx) => {
+      runs += 1;
+      await things(trx).insert({ name: 'raced', count: runs });
+      if (runs < 3) throw new ConflictError('lost');
+      return runs;
+    });
+    expect([answer, await things().where({ name: 'raced' })]).toEqual([3, [{ name: 'raced', count: 3 }]]);
+  });
+
+  it('gives up a race that is lost for ever', async () => {
+    const lost = session.transaction(async () => {
+      throw new ConflictError('lost');
+    });
+    await expect(lost).rejects.toMatchObject({ code: 'service_unavailable', reason: 'ConflictError' });
+  });
+
+  it('does not repeat a statement that met a duplicate, and keeps of the error nothing that was written', async () => {
+    const insert = () => session.query((db) => things(db).insert({ name: 'canary', count: 424242 }));
+    await insert();
+    const error = await insert().catch((thrown) => thrown);
+    expect(isDuplicate(error)).toBe(true);
+    expect(`${inspect(error, { depth: 9, showHidden: true })}${error.stack}${JSON.stringify(error)}`).not.toMatch(
+      /canary|424242/,
+    );
+  });
+
+  it('is service_unavailable where a table is missing', async () => {
+    const error = await session.query((db) => db('nowhere' as never).first()).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(AppError);
+    expect(error).toMatchObject({ code: 'service_unavailable', retryAfterSeconds: expect.any(Number) });
+  });
+
+  it('loses no increment of twenty at once', async () => {
+    await things().insert({ name: 'counted', count: 0 });
+    const increment = () =>
+      session.transaction(async (trx) => {
+        const { count } = (await things(trx).where({ name: 'counted' }).first()) as { count: number };
+        const changed = await things(trx)
+          .where({ name: 'counted', count })
+          .update({ count: count + 1 });
+        if (changed === 0) throw new ConflictError('lost');
+      });
+    for (let round = 0; round < 4; round += 1) await Promise.all(Array.from({ length: 5 }, increment));
+    expect(await things().where({ name: 'counted' }).first()).toMatchObject({ count: 20 });
+  });
+});
+
+describeOnServer('the session', (createDatabase) => {
+  it('is service_unavailable where the database is not there or refuses the user', async () => {
+    const database = await createDatabase();
+    await database.drop();
+    const stranger = new URL(database.url);
+    stranger.username = 'nobody';
+    stranger.password = 'canary-password';
+    for (const DATABASE_URL of [database.url, stranger.href]) {
+      const session = openSession(loadDatabaseConfig({ DATABASE_URL }));
+      const error = await session.query((db) => db.raw('SELECT 1')).catch((thrown) => thrown);
+      expect(error).toMatchObject({ code: 'service_unavailable' });
+      expect(inspect(error)).not.toContain('canary');
+      await session.close();
+    }
+  });
+});
+
+describe('a session on sqlite::memory:', () => {
+  it('keeps its data as long as it lives', async () => {
+    const session = openSession({ client: 'sqlite', filename: ':memory:' });
+    await session.knex.schema.createTable('things', (table) => table.string('name'));
+    await Promise.all(
+      Array.from({ length: 5 }, () => session.query((db) => db<{ name: string }>('things').insert({ name: 'x' }))),
+    );
+    expect(await session.query((db) => db('things' as never))).toHaveLength(5);
+    await session.close();
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, it } from '@jest/globals';
+import supertest from 'supertest';
+import { createSqlite } from '../support/databases.ts';
+import { expectProblem, PREFIX } from '../support/requests.ts';
+import { FRONTEND_URL } from '../support/service.ts';
+import { useStage } from '../support/stage.ts';
+
+const OWN_ORIGIN = 'http://localhost:8080';
+
+describe('pages of other origins', () => {
+  const stage = useStage(createSqlite);
+  const http = () => supertest(stage.service.origin);
+
+  it.each([`${PREFIX}/status/acme`, `${PREFIX}/disconnect/acme`])('may call %s from the frontend', async (path) => {
+    const answer = await http().options(path).set({
+      Origin: FRONTEND_URL,
+      'Access-Control-Request-Method': 'POST',
+      'Access-Control-Request-Headers': 'authorization',
+    });
+    expect(answer.status).toBe(204);
+    expect(answer.headers).toMatchObject({
+      'access-control-allow-origin': FRONTEND_URL,
+      'access-control-allow-headers': 'Authorization,Content-Type,X-Request-Id',
+      'access-control-allow-methods': expect.stringContaining('POST'),
+      vary: expect.stringContaining('Origin'),
+    });
+    expect(answer.headers).not.toHaveProperty('access-control-allow-credentials');
+  });
+
+  it('may read an answer in the frontend, an error too', async () => {
+    for (const path of [`${PREFIX}/status/acme`, '/nowhere']) {
+      const { headers } = await http().get(path).set('Origin', FRONTEND_URL);
+      expect(headers['access-control-allow-origin']).toBe(FRONTEND_URL);
+    }
+  });
+
+  it.each([
+    'https://evil.example',
+    'null',
+    `${FRONTEND_URL}.evil.example`,
+    'http://localhost:5174',
+    'https://localhost:5173',
+  ])('get no permission, and may not POST: %s', async (origin) => {
+    const preflight = await http()
+      .options(`${PREFIX}/status/acme`)
+      .set({ Origin: origin, 'Access-Control-Request-Method': 'GET' });
+    expect([origin, '*']).not.toContain(preflight.headers['access-control-allow-origin']);
+    expectProblem(await http().post(`${PREFIX}/disconnect/acme`).set('Origin', origin), 403, 'forbidden');
+  });
+
+  it.each([undefined, FRONTEND_URL, OWN_ORIGIN])('may POST with the Origin %s', async (origin) => {
+    await http()
+      .post(`${PREFIX}/disconnect/acme`)
+      .set(origin ? { Origin: origin } : {})
+      .expect(200);
+  });
+
+  it('are judged by configured addresses: Host is never believed', async () => {
+    const forged = { Host: 'evil.example', 'X-Forwarded-Host': 'evil.example', Origin: 'http://evil.example' };
+    expectProblem(await http().post(`${PREFIX}/disconnect/acme`).set(forged), 403, 'forbidden');
+    const { headers } = await http().get(`${PREFIX}/connect/acme`).set({ Host: 'evil.example' });
+    expect(JSON.stringify(headers)).not.toContain('evil.example');
+  });
+});

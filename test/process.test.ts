@@ -1,0 +1,128 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { Agent, get } from 'node:http';
+import { connect as connectSocket, createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describeEachDatabase, type TestDatabase } from './support/databases.ts';
+import { type IntuitSimulator, startIntuitSimulator } from './support/intuit-simulator/simulator.ts';
+import { emptyFolder, runServer, runToEnd } from './support/processes.ts';
+import { callback } from './support/requests.ts';
+import { secretsOfCalls } from './support/secrets.ts';
+import { consent, environment, FRONTEND_URL, status } from './support/service.ts';
+
+const SERVER = 'dist/src/server.js';
+const isBuilt = existsSync(new URL(`../${SERVER}`, import.meta.url));
+if (!isBuilt) throw new Error('Run `npm run build` first: these tests run what it built.');
+
+let simulator: IntuitSimulator;
+beforeAll(async () => {
+  simulator = await startIntuitSimulator();
+});
+afterAll(() => simulator.close());
+
+describeEachDatabase('the built service', (createDatabase) => {
+  let database: TestDatabase;
+  let env: Record<string, string>;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    env = { ...environment(database.url, simulator), NODE_ENV: 'production', PROVIDER_TIMEOUT_MS: '5000' };
+    const { code } = await runToEnd('bin/run.js', ['migrate', 'latest'], { DATABASE_URL: database.url });
+    expect(code).toBe(0);
+  });
+  afterAll(() => database.drop());
+
+  it('finishes a callback that SIGTERM finds half done, stores it and ends with 0', async () => {
+    const server = await runServer(env);
+    const flow = await consent(server, simulator, 'acme');
+    simulator.resetCalls();
+    simulator.fail({ on: 'token', kind: 'slow', delayMs: 1000 });
+    const answer = callback(server, flow);
+    await until(() => simulator.callsTo('token').length > 0);
+    server.kill('SIGTERM');
+    const location = `${FRONTEND_URL}/settings/integrations?connected=true&system=quickbooks`;
+    expect(await answer).toMatchObject({ status: 302, headers: { location, connection: 'close' } });
+    expect(await server.ended).toBe(0);
+    expect(server.stderr()).toBe('');
+    const lines = server.stdout().trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(
+      expect.arrayContaining(['listening', 'stopping', 'stopped']),
+    );
+    for (const secret of secretsOfCalls(simulator.calls, simulator)) expect(server.stdout()).not.toContain(secret);
+
+    const again = await runServer(env);
+    expect(await status(again, 'acme')).toMatchObject({ connected: true });
+    again.kill('SIGINT');
+    expect(await again.ended).toBe(0);
+  });
+});
+
+describe('the process', () => {
+  let env: Record<string, string>;
+  beforeAll(() => {
+    env = { ...environment('sqlite::memory:', simulator), HOST: '127.0.0.1' };
+  });
+
+  it('is not held by connections that are idle, nor by one that never asked anything', async () => {
+    const server = await runServer(env);
+    const agent = new Agent({ keepAlive: true });
+    await new Promise((resolve) =>
+      get(`${server.origin}/healthz`, { agent }, (response) => response.resume().on('end', resolve)),
+    );
+    const silent = connectSocket(Number(new URL(server.origin).port), '127.0.0.1').on('error', () => undefined);
+    await new Promise((resolve) => silent.on('connect', resolve));
+    const begun = performance.now();
+    server.kill('SIGTERM');
+    expect(await server.ended).toBe(0);
+    expect(performance.now() - begun).toBeLessThan(3_000);
+    agent.destroy();
+    silent.destroy();
+  });
+
+  it('names each wrong variable on a line of stderr, none of their values, and ends with 1', async () => {
+    const wrong = { ...env, PORT: 'canary', ENCRYPTION_KEY: 'canary', FRONTEND_URL: 'canary' };
+    const { code, stdout, stderr } = await runToEnd(SERVER, [], wrong);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(
+      stderr
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(' ')[0])
+        .sort(),
+    ).toEqual(['ENCRYPTION_KEY', 'FRONTEND_URL', 'PORT']);
+    expect(stderr).not.toContain('canary');
+  });
+
+  it('adds what a .env file says to the environment, which is the stronger', async () => {
+    const folder = emptyFolder();
+    writeFileSync(join(folder, '.env'), 'LOG_LEVEL=loud\nPORT=canary\n');
+    const { code, stderr } = await runToEnd(SERVER, [], { ...env, LOG_LEVEL: 'info' }, folder);
+    expect([code, stderr.trim().split('\n').length, stderr.split(' ')[0]]).toEqual([1, 1, 'PORT']);
+  });
+
+  it('says that its port is taken, without a stack, and ends with 1', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => holder.on('listening', resolve));
+    const { port } = holder.address() as { port: number };
+    const { code, stderr } = await runToEnd(SERVER, [], { ...env, PORT: String(port) });
+    holder.close();
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(new RegExp(`^Port ${port} on 127\\.0\\.0\\.1 is taken\\..*\\n$`)),
+    ]);
+  });
+
+  it('says in one line that development’s database cannot be reached, and ends with 1', async () => {
+    const { code, stderr } = await runToEnd(SERVER, [], {
+      ...env,
+      DATABASE_URL: 'mysql://root:canary@127.0.0.1:1/none',
+    });
+    expect([code, stderr.trimEnd().split('\n').length]).toEqual([1, 1]);
+    expect(stderr).toMatch(/database/i);
+    expect(stderr).not.toContain('canary');
+  });
+});
+
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type CryptoKey, exportJWK, generateKeyPair, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
+
+export const ISSUER = 'https://login.octup.example/';
+export const AUDIENCE = 'accounting-integration-service';
+
+/** An identity provider: a published key set, and the private keys that sign for it. */
+export interface KeySet {
+  url: string;
+  /** The variables of a service that trusts it. */
+  env: Record<string, string>;
+  /** How often the key set was asked for. */
+  fetches: number;
+  /** How it answers: as it should, not at all, or with something else. */
+  answer: 'keys' | 'broken' | 'hang' | { status: number; headers?: Record<string, string>; body: string };
+  keys: Record<string, { privateKey: CryptoKey; jwk: Record<string, unknown> }>;
+  /** Adds a key for an algorithm; its id is `kid`. */
+  add(algorithm: string, kid?: string, published?: boolean): Promise<void>;
+  /** A user's token that is good in every way but those told. */
+  sign(claims?: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Seconds since 1970, some away from now. */
+export function secondsFromNow(seconds: number): number {
+  return Math.floor(Date.now() / 1000) + seconds;
+}
+
+/** Publishes a key set on a free port, with one key for each algorithm told. */
+export async function startKeySet(algorithms: string[] = ['ES256']): Promise<KeySet> {
+  const published: object[] = [];
+  const server = createServer((_request, response) => {
+    keySet.fetches += 1;
+    const { answer } = keySet;
+    if (answer === 'hang') return;
+    if (answer === 'broken') return void response.destroy();
+    const told = answer === 'keys' ? { status: 200, body: JSON.stringify({ keys: published }) } : answer;
+    response.writeHead(told.status, { 'content-type': 'application/json', ...told.headers }).end(told.body);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`;
+  const keySet: KeySet = {
+    url,
+    env: { AUTH_DISABLED: '', AUTH_JWKS_URL: url, AUTH_ISSUER: ISSUER, AUTH_AUDIENCE: AUDIENCE },
+    fetches: 0,
+    answer: 'keys',
+    keys: {},
+    add: async (algorithm, kid = algorithm, isPublished = true) => {
+      const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
+      const jwk = { ...(await exportJWK(publicKey)), kid, alg: algorithm, use: 'sig' };
+      keySet.keys[kid] = { privateKey, jwk };
+      if (isPublished) published.push(jwk);
+    },
+    sign: async (claims = {}, header = {}) => {
+      const kid = header.kid ?? Object.keys(keySet.keys)[0] ?? '';
+      const key = keySet.keys[kid] ?? Object.values(keySet.keys)[0];
+      if (!key) throw new Error('the key set has no key');
+      const good = { iss: ISSUER, aud: AUDIENCE, sub: 'user-7', exp: secondsFromNow(300), organization_id: 'acme' };
+      const payload = Object.fromEntries(
+        Object.entries({ ...good, ...claims }).filter(([, value]) => value !== undefined),
+      );
+      return new SignJWT(payload)
+        .setProtectedHeader({ alg: String(key.jwk['alg']), ...header, kid })
+        .sign(key.privateKey);
+    },
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+  for (const algorithm of algorithms) await keySet.add(algorithm);
+  return keySet;
+}

@@ -1,0 +1,111 @@
+import type { JWTPayload } from 'jose';
+import type { Knex } from 'knex';
+import { loadConfig } from '../../src/config.ts';
+import { migrateUp } from '../../src/db/migrations.ts';
+import { openKnex } from '../../src/db/session.ts';
+import { Fernet } from '../../src/utils/fernet.ts';
+import { Canaries } from './canaries.ts';
+import { bearer, KEYS, WITH_KEYS } from './credentials.ts';
+import type { CreateDatabase, TestDatabase } from './databases.ts';
+import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
+import { type KeySet, startKeySet } from './key-set.ts';
+import { runServer } from './processes.ts';
+import { PREFIX } from './requests.ts';
+import { type Sent, send } from './send.ts';
+import { environment } from './service.ts';
+import { closedPort, startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
+
+/** What stands in Intuit's error texts. */
+export const QUOTE = 'canary-text-of-intuit';
+
+/** The built service at level trace, every secret of it known, every answer kept. */
+export class LeakStage {
+  readonly canaries = new Canaries();
+  readonly answers: string[] = [];
+  readonly statuses = new Set<number>();
+  readonly realmIds = new Set<string>();
+  knex!: Knex;
+  keySet!: KeySet;
+  proxy!: TcpProxy;
+  simulator!: IntuitSimulator;
+  service!: Awaited<ReturnType<typeof runServer>>;
+  private database!: TestDatabase;
+
+  /** All that the process printed. */
+  lines(): string[] {
+    return `${this.service.stdout()}${this.service.stderr()}`.trimEnd().split('\n');
+  }
+
+  async open(createDatabase: CreateDatabase): Promise<void> {
+    const secrets = {
+      ENCRYPTION_KEY: Fernet.generateKey(),
+      OAUTH_STATE_SECRET: 'canary-state-secret-0123456789-0123456789',
+      REDIS_URL: `redis://default:canary-redis-password@127.0.0.1:${await closedPort()}`,
+    };
+    const clientSecret = 'canary-client-secret-0123456789';
+    const all = { ...secrets, ...KEYS, QUOTE, clientSecret, redis: 'canary-redis-password' };
+    for (const [name, secret] of Object.entries(all)) this.canaries.add(name, secret);
+    this.database = await createDatabase();
+    this.simulator = await startIntuitSimulator({ clientSecret });
+    this.keySet = await startKeySet();
+    this.proxy = await startTcpProxy(this.database.url);
+    this.knex = openKnex(loadConfig(environment(this.database.url, this.simulator)).database);
+    await migrateUp(this.knex);
+    const limits = { LOG_LEVEL: 'trace', PROVIDER_TIMEOUT_MS: '100', RATE_LIMIT_PER_MINUTE: '300' };
+    const own = { ...WITH_KEYS, ...this.keySet.env, ...secrets, ...limits, NODE_ENV: 'production' };
+    this.service = await runServer({ ...environment(this.proxy.url, this.simulator), ...own });
+  }
+
+  async close(): Promise<void> {
+    this.service?.kill('SIGKILL');
+    await this.knex?.destroy();
+    await Promise.all([this.simulator?.close(), this.keySet?.close(), this.proxy?.close()]);
+    await this.database?.drop();
+  }
+
+  async ask(path: string, method = 'GET', headers: Record<string, string> = bearer(KEYS.billing)): Promise<Sent> {
+    const cutOff = { status: 0, headers: {}, body: '' }; // as Intuit's own answer was
+    const answer = await send(this.service.origin, path, { method, headers }).catch(() => cutOff);
+    this.statuses.add(answer.status);
+    this.answers.push(this.told(answer));
+    return answer;
+  }
+
+  /** The answer but for what it is there to tell: a link, or a flow's state and cookie. */
+  told({ status, headers, body }: Sent): string {
+    const { location, 'set-cookie': cookie, ...others } = headers;
+    const isStart = String(location).startsWith(this.simulator.urls.authorizeUrl);
+    return JSON.stringify(isStart || status === 201 ? others : [headers, body]);
+  }
+
+  /** From connect to the callback's address, with everything in between made a canary. */
+  async consent(
+    organization: string,
+    realmId: string,
+    headers = bearer(KEYS.billing) as Record<string, string>,
+    query = '',
+  ) {
+    const { headers: begun } = await this.ask(`${PREFIX}/connect/${organization}${query}`, 'GET', headers);
+    const url = new URL(await this.simulator.authorize(String(begun['location']), { realmId }));
+    const cookie = String(begun['set-cookie']).split(';')[0] ?? '';
+    this.realmIds.add(realmId);
+    this.canaries.add('cookie', cookie.split('=')[1]);
+    this.canaries.add('state', url.searchParams.get('state') ?? '');
+    this.canaries.add('code', url.searchParams.get('code') ?? '');
+    return { path: url.pathname + url.search, headers: { Cookie: cookie } };
+  }
+
+  async connect(organization: string, realmId: string): Promise<Sent> {
+    const flow = await this.consent(organization, realmId);
+    const answer = await this.ask(flow.path, 'GET', flow.headers);
+    this.canaries.addFrom(this.simulator, this.realmIds);
+    return answer;
+  }
+
+  async user(claims: JWTPayload = {}): Promise<Record<string, string>> {
+    const token = await this.keySet.sign(claims);
+    this.canaries.add('JWT', token);
+    this.canaries.add('signature', token.split('.')[2]);
+    return bearer(token);
+  }
+}

@@ -1,0 +1,43 @@
+import { request } from 'node:http';
+
+/** An answer as it came. */
+export interface Sent {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: string;
+}
+
+/** Sends a request exactly as it is given: its path undecoded, its headers unchecked. */
+export async function send(
+  origin: string,
+  path: string,
+  options: {
+    method?: string;
+    headers?: Record<string, string | string[]>;
+    body?: string | Buffer;
+    /** The client's address: any of 127.0.0.0/8. */
+    from?: string;
+  } = {},
+): Promise<Sent> {
+  const { method = 'GET', headers = {}, body, from } = options;
+  return new Promise((resolve, reject) => {
+    const localAddress = from === undefined ? {} : { localAddress: from };
+    const sent = request(origin, { method, path, headers, agent: false, ...localAddress }, async (response) => {
+      let text = '';
+      try {
+        for await (const chunk of response) text += chunk;
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text });
+      } catch (error) {
+        reject(error);
+      }
+    });
+    sent.on('error', reject).end(body);
+  });
+}
+
+/** The `code` of a problem, after a look at its form. */
+export function problemOf({ headers, body, status }: Sent): unknown {
+  if (!String(headers['content-type']).startsWith('application/problem+json')) return headers['content-type'];
+  const problem = JSON.parse(body);
+  return problem.status === status ? problem.code : problem;
+}
