@@ -49,6 +49,8 @@ export async function up(knex: Knex): Promise<void> {
     table.index('realm_id');
     table.index('access_token_expires_at');
     table.index('next_care_at');
+    table.index(['is_active', 'refresh_token_expires_at']);
+    table.index(['is_refresh_failing', 'is_active']);
   });
 }
 

@@ -6,8 +6,10 @@ import { authenticate } from './middleware/authenticate.ts';
 import { createErrorHandler, pageForBrowsers } from './middleware/error-handler.ts';
 import { errorPageStyleSource } from './middleware/error-page.ts';
 import { limitBody } from './middleware/limits.ts';
+import { measureRequests } from './middleware/measure.ts';
 import { allowOrigins } from './middleware/origins.ts';
 import { noteMount, requestLog } from './middleware/request-log.ts';
+import { createDocsRouter } from './routes/docs.ts';
 import { createGatewayRouter } from './routes/gateway.ts';
 import { createHealthRouter } from './routes/health.ts';
 import { createOAuthRouter } from './routes/oauth.ts';
@@ -22,6 +24,7 @@ export function createApp(context: Context): Express {
   app.set('trust proxy', config.trustProxy);
 
   app.use(requestLog(logger));
+  app.use(measureRequests(context.metrics));
   app.use(helmet(securityHeaders(config.production)));
   app.use(noStore);
   app.use([`${OAUTH}/connect`, `${OAUTH}/callback`], pageForBrowsers);
@@ -29,6 +32,7 @@ export function createApp(context: Context): Express {
   app.use(limitBody);
 
   app.use(createHealthRouter(context));
+  app.use(createDocsRouter(context));
   app.use(['/api/v1', '/v3'], authenticate(context.callers, context.connectLinks, context.rateLimits.refused));
   app.use(OAUTH, noteMount, createOAuthRouter(context));
   app.use(['/api/v1/quickbooks', '/v3/company'], noteMount, createGatewayRouter(context));

@@ -4,19 +4,24 @@ import { ConnectionEventDatastore } from './datastores/connection-event-datastor
 import { MigrationDatastore } from './datastores/migration-datastore.ts';
 import { OAuthStateDatastore } from './datastores/oauth-state-datastore.ts';
 import { OAuthTokenDatastore } from './datastores/oauth-token-datastore.ts';
+import { OverviewDatastore } from './datastores/overview-datastore.ts';
 import { PendingRevocationDatastore } from './datastores/pending-revocation-datastore.ts';
 import { WebhookQueueDatastore } from './datastores/webhook-queue-datastore.ts';
 import { migrateUp } from './db/migrations.ts';
 import { openSession } from './db/session.ts';
 import type { Logger } from './logger.ts';
+import { createMetrics } from './metrics.ts';
 import { createRateLimits } from './middleware/rate-limit.ts';
 import { SharedCounts } from './middleware/shared-counts.ts';
+import type { ConnectionEvent } from './models/connection-event.ts';
 import { Callers } from './services/callers.ts';
 import { Caretaker } from './services/caretaker.ts';
+import { logEvent } from './services/event-log.ts';
 import { Gateway } from './services/gateway.ts';
 import { GrantRevoker } from './services/grant-revoker.ts';
 import { Health } from './services/health.ts';
 import { OAuthService } from './services/oauth-service.ts';
+import { OverviewGauges } from './services/overview-gauges.ts';
 import { TokenManager } from './services/token-manager.ts';
 import { Webhooks } from './services/webhooks.ts';
 import { Worker } from './services/worker.ts';
@@ -45,19 +50,23 @@ export async function createContext(
     logger.warn('AUTH_DISABLED IS TRUE: ANYONE WHO REACHES THIS SERVICE ACTS FOR EVERY ORGANIZATION');
   }
 
+  const metrics = createMetrics();
   const inFlight = new InFlight();
   const fernet = new Fernet(config.encryptionKeys);
   const strategy = createStrategy('quickbooks', config, now);
 
-  const announce = config.webhook && ((organizationId: string) => webhooks?.announce(organizationId));
-  const events = new ConnectionEventDatastore(session, now, announce);
+  const told = (event: ConnectionEvent) => {
+    logEvent(logger, event);
+    webhooks?.announce(event.organizationId);
+  };
+  const events = new ConnectionEventDatastore(session, now, told, config.webhook !== undefined);
   const revocations = new PendingRevocationDatastore(session, now);
   const tokens = new OAuthTokenDatastore(session, events, revocations, now);
   const states = new OAuthStateDatastore(session);
 
   const { timeoutMs } = config.quickbooks;
   const revoker = new GrantRevoker(strategy, tokens, revocations, fernet, logger, now);
-  const tokenManager = new TokenManager(strategy, tokens, fernet, revoker, inFlight, logger, now, timeoutMs);
+  const tokenManager = new TokenManager(strategy, tokens, fernet, revoker, inFlight, logger, metrics, now, timeoutMs);
   const oauthService = new OAuthService(
     strategy,
     tokens,
@@ -79,6 +88,7 @@ export async function createContext(
   const worker = new Worker(
     { caretaker, revocations, revoker, webhooks, states, events },
     logger,
+    metrics,
     now,
     times.workerPaceMs,
   );
@@ -89,8 +99,10 @@ export async function createContext(
   return {
     config,
     logger,
+    metrics,
     now,
     health,
+    overview: new OverviewGauges(new OverviewDatastore(session), metrics, now),
     oauthService,
     gateway,
     worker,

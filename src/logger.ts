@@ -27,11 +27,21 @@ export async function createLogger(config: Config, destination?: DestinationStre
       censor: '[redacted]',
     },
   };
-  return pino(options, destination ?? (await prettyStream(config)) ?? pino.destination(1));
+  return pino(options, destination ?? (await prettyStream(config)) ?? standardOutput());
+}
+
+/** Where stdout is a file on a disk that is full, lines wait for room, and nobody for them. */
+function standardOutput(): DestinationStream {
+  return pino.destination(1).on('error', () => undefined);
 }
 
 async function prettyStream(config: Config): Promise<DestinationStream | undefined> {
   if (config.production || !process.stdout.isTTY) return undefined;
   const pretty = await import('pino-pretty').catch(() => undefined); // absent where only production's packages are
-  return pretty?.default({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' });
+  return pretty?.default({
+    translateTime: 'SYS:HH:MM:ss.l',
+    messageFormat: '{msg}{if method} {method} {route}{end}',
+    ignore: 'pid,hostname,event,method,route',
+    singleLine: true,
+  });
 }

@@ -8,6 +8,7 @@ try {
   const config = loadConfig(readEnvironment());
   const logger = await createLogger(config);
   const context = await createContext(config, logger);
+  context.metrics.watchProcess();
   const stopped = stopSignal();
   const server = await listen(createApp(context), config.server);
   if (config.workerEnabled) context.worker.start();

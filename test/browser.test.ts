@@ -146,6 +146,18 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('reads the reference, for which nothing comes from other hosts', async () => {
+    await openPage();
+    const origins = new Set<string>();
+    page.on('request', (request) => origins.add(new URL(request.url()).origin));
+    await page.goto(`${service}/docs`);
+    await see('h1', 'Accounting Integration Service');
+    await page.locator('#operations-Connection-getStatus .opblock-summary-control').click();
+    await see('#operations-Connection-getStatus', 'needs_reauthorization');
+    expect([...origins]).toEqual([service]);
+    expect(complaints).toEqual([]);
+  });
+
   it('says what to do, in one line, when a port is taken', async () => {
     const second = startDevelopment(folder, environment);
     const [told, [code]] = await Promise.all([text(second.stderr), once(second, 'exit')]);
@@ -163,6 +175,15 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
 
   /** Opens the settings page in a browser of its own, if need be with a status that is made up. */
   async function openSettings(organization: string, status?: Record<string, unknown>): Promise<void> {
+    await openPage();
+    if (status) {
+      const headers = { 'Access-Control-Allow-Origin': new URL(frontend).origin };
+      await page.route('**/status/*', (route) => route.fulfill({ headers, json: status }));
+    }
+    await page.goto(`${frontend}?organization=${organization}`);
+  }
+
+  async function openPage(): Promise<void> {
     complaints = [];
     context = await browser.newContext();
     page = await context.newPage();
@@ -170,11 +191,6 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
       if (message.type() === 'error') complaints.push(message.text());
     });
     page.on('pageerror', (error) => complaints.push(error.message));
-    if (status) {
-      const headers = { 'Access-Control-Allow-Origin': new URL(frontend).origin };
-      await page.route('**/status/*', (route) => route.fulfill({ headers, json: status }));
-    }
-    await page.goto(`${frontend}?organization=${organization}`);
   }
 
   async function consent(company: string, button: 'Connect' | 'Cancel'): Promise<void> {

@@ -4,11 +4,13 @@ import { connect as connectSocket, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { describeEachDatabase, type TestDatabase } from './support/databases.ts';
+import { environment, FRONTEND_URL } from './support/environment.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './support/intuit-simulator/simulator.ts';
+import { scrape } from './support/metrics.ts';
 import { emptyFolder, runServer, runToEnd } from './support/processes.ts';
 import { callback } from './support/requests.ts';
 import { secretsOfCalls } from './support/secrets.ts';
-import { consent, environment, FRONTEND_URL, status } from './support/service.ts';
+import { consent, status } from './support/service.ts';
 
 const SERVER = 'dist/src/server.js';
 const isBuilt = existsSync(new URL(`../${SERVER}`, import.meta.url));
@@ -39,7 +41,7 @@ describeEachDatabase('the built service', (createDatabase) => {
     simulator.fail({ on: 'token', kind: 'slow', delayMs: 1000 });
     const answer = callback(server, flow);
     await until(() => simulator.callsTo('token').length > 0);
-    server.kill('SIGTERM');
+    void server.kill('SIGTERM');
     const location = `${FRONTEND_URL}/settings/integrations?connected=true&system=quickbooks`;
     expect(await answer).toMatchObject({ status: 302, headers: { location, connection: 'close' } });
     expect(await server.ended).toBe(0);
@@ -52,7 +54,13 @@ describeEachDatabase('the built service', (createDatabase) => {
 
     const again = await runServer(env);
     expect(await status(again, 'acme')).toMatchObject({ connected: true });
-    again.kill('SIGINT');
+    expect(await scrape(again)).toMatchObject({
+      accounting_database_up: 1,
+      'accounting_connections{state="active"}': 1,
+      process_resident_memory_bytes: expect.any(Number),
+      nodejs_eventloop_lag_p99_seconds: expect.any(Number),
+    });
+    void again.kill('SIGINT');
     expect(await again.ended).toBe(0);
   });
 });
@@ -72,7 +80,7 @@ describe('the process', () => {
     const silent = connectSocket(Number(new URL(server.origin).port), '127.0.0.1').on('error', () => undefined);
     await new Promise((resolve) => silent.on('connect', resolve));
     const begun = performance.now();
-    server.kill('SIGTERM');
+    void server.kill('SIGTERM');
     expect(await server.ended).toBe(0);
     expect(performance.now() - begun).toBeLessThan(3_000);
     agent.destroy();

@@ -3,9 +3,10 @@ import type { Knex } from 'knex';
 import { migrateUp } from '../src/db/migrations.ts';
 import { openKnex } from '../src/db/session.ts';
 import { describeOnServer, type TestDatabase } from './support/databases.ts';
+import { environment } from './support/environment.ts';
 import { callAtOnce } from './support/gateway.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './support/intuit-simulator/simulator.ts';
-import { type ServiceProcess, startProcess } from './support/process.ts';
+import { runServer, type ServiceProcess } from './support/processes.ts';
 import { connect } from './support/service.ts';
 
 describeOnServer('three processes on one database', (createDatabase) => {
@@ -19,8 +20,9 @@ describeOnServer('three processes on one database', (createDatabase) => {
     [database, simulator] = await Promise.all([createDatabase(), startIntuitSimulator()]);
     knex = openKnex({ client: 'mysql', url: database.url });
     await migrateUp(knex);
-    const start = { databaseUrl: database.url, simulator, env: { PROVIDER_TIMEOUT_MS: '10000' } };
-    processes = await Promise.all([1, 2, 3].map(() => startProcess(start)));
+    const own = { NODE_ENV: 'production', LOG_LEVEL: 'info', PROVIDER_TIMEOUT_MS: '10000' };
+    const env = { ...environment(database.url, simulator), ...own };
+    processes = await Promise.all([1, 2, 3].map(() => runServer(env)));
     await Promise.all(
       organizations.map((organization, index) =>
         connect(replica(index), simulator, organization, { realmId: String(index) }),
@@ -32,7 +34,7 @@ describeOnServer('three processes on one database', (createDatabase) => {
     simulator.resetCalls();
   });
   afterAll(async () => {
-    await Promise.all(processes.map((each) => each.kill()));
+    await Promise.all(processes.map((each) => each.kill('SIGTERM')));
     await simulator?.close();
     await knex?.destroy();
     await database?.drop();
@@ -67,9 +69,8 @@ describeOnServer('three processes on one database', (createDatabase) => {
   });
 
   it('end on SIGTERM with exit code 0, having told no token', async () => {
-    await Promise.all(processes.map((each) => each.kill('SIGTERM')));
-    expect(await Promise.all(processes.map(({ exited }) => exited))).toEqual([0, 0, 0]);
-    const logs = processes.flatMap((each) => each.logs);
+    expect(await Promise.all(processes.map((each) => each.kill('SIGTERM')))).toEqual([0, 0, 0]);
+    const logs = processes.flatMap(({ stdout, stderr }) => `${stdout()}${stderr()}`.split('\n'));
     expect(logs.length).toBeGreaterThan(1_000);
     expect(logs.filter((line) => /eyJ[\w-]{20}|AB11\d{10}|XAB11|gAAAA/.test(line))).toEqual([]);
   });

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Context } from '../src/context.ts';
 import { describeOnServer } from './support/databases.ts';
+import { environment } from './support/environment.ts';
 import { type Process, run, runServer } from './support/processes.ts';
-import { environment } from './support/service.ts';
 import { startWebhookReceiver, type WebhookReceiver } from './support/webhook-receiver.ts';
 import { DAYS, HOURS, MINUTES, useWorkerBench } from './support/worker-bench.ts';
 
@@ -75,7 +75,7 @@ describeOnServer('several workers', (createDatabase) => {
     bench.simulator.fail({ on: 'token', kind: 'hang' }); // in the third it dies
     const worker = startWorker();
     while (bench.refreshes() < 3) await delay(5);
-    worker.kill('SIGKILL');
+    void worker.kill('SIGKILL');
     await worker.ended;
     const inFlight = bench.simulator.callsTo('token')[2]?.token;
 
@@ -100,7 +100,7 @@ describeOnServer('several workers', (createDatabase) => {
     await bench.knex('webhook_queues').update({ next_attempt_at: bench.now });
     const first = startWorker();
     while (receiver.posts.length < 2) await delay(5);
-    first.kill('SIGKILL');
+    void first.kill('SIGKILL');
     await first.ended;
 
     receiver.answer = 204;
@@ -108,7 +108,7 @@ describeOnServer('several workers', (createDatabase) => {
     const second = startWorker();
     while ((await waiting()) > 0) await delay(10);
     expect(new Set(receiver.posts.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
-    second.kill('SIGTERM');
+    void second.kill('SIGTERM');
     expect(await second.ended).toBe(0);
     expect([second.stderr(), second.stdout()]).toEqual(['', expect.stringMatching(/"working"[\s\S]*"stopped"/)]);
     expect(second.stdout()).not.toMatch(/eyJ|AB11|gAAAA|whsec_/);
@@ -125,7 +125,7 @@ describeOnServer('several workers', (createDatabase) => {
     const server = await runServer({ ...variables(), WORKER_ENABLED });
     const due = async () => new Date((await bench.row('cared')).next_care_at ?? 0) <= new Date();
     for (let round = 0; round < 40 && (await due()); round += 1) await delay(25);
-    server.kill('SIGTERM');
+    void server.kill('SIGTERM');
     expect([await server.ended, bench.refreshes()]).toEqual([0, calls]);
   });
 

@@ -9,8 +9,10 @@ export class ConnectionEventDatastore {
   constructor(
     private readonly session: Session,
     private readonly now: () => Date,
-    /** Called once an event is committed; absent where events are not delivered. */
-    private readonly announce: ((organizationId: string) => void) | undefined,
+    /** Called once an event is committed. */
+    private readonly told: (event: ConnectionEvent) => void,
+    /** False where nobody is to be told by webhook. */
+    private readonly isPosted: boolean,
   ) {}
 
   /** Records an event that no other change belongs to. */
@@ -21,7 +23,7 @@ export class ConnectionEventDatastore {
   /** Records an event in the transaction that makes the change. */
   async append(trx: Knex.Transaction, event: ConnectionEvent): Promise<void> {
     const occurredAt = this.now();
-    if (this.announce) await this.enqueue(trx, event.organizationId, occurredAt);
+    if (this.isPosted) await this.enqueue(trx, event.organizationId, occurredAt);
     await trx('connection_events').insert({
       event_id: randomUUID(),
       organization_id: event.organizationId,
@@ -33,9 +35,8 @@ export class ConnectionEventDatastore {
       intuit_tid: event.intuitTid ?? null,
       occurred_at: occurredAt,
     });
-    const { announce } = this;
     void trx.executionPromise.then(
-      () => announce?.(event.organizationId),
+      () => this.told(event),
       () => undefined,
     );
   }

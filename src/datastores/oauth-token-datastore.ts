@@ -3,6 +3,7 @@ import { ConflictError, type Session } from '../db/session.ts';
 import { nextCareOfActive, nextCareOfLost, nextCareOfUnknown } from '../models/care.ts';
 import type { AccountingSystem, Connection, LossReason, NewConnection, SealedTokens } from '../models/connection.ts';
 import { type ConnectionEventType, SERVICE } from '../models/connection-event.ts';
+import { countChange } from './connection-counts.ts';
 import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
 import { LEASE_RUNNING_OUT, NO_CIPHERTEXT, NO_LEASE, toConnection, toRow, toTokenColumns } from './oauth-token-row.ts';
 import type { PendingRevocation, PendingRevocationDatastore } from './pending-revocation-datastore.ts';
@@ -56,6 +57,7 @@ export class OAuthTokenDatastore {
       if (current?.tokenId === tokenId) return undefined; // stored before, by a try whose answer was lost
       const replaced = current && (await this.end(trx, current, 'replaced'));
       await trx('oauth_tokens').insert(toRow(connection, this.now()));
+      await countChange(trx, current && stateOf(current), 'active');
       await this.tell(trx, connection, replaced ? 'reconnected' : 'connected', {
         actor,
         intuitTid: connection.intuitTid,
@@ -122,6 +124,7 @@ export class OAuthTokenDatastore {
         });
       if (saved === 0) throw new ConflictError('the connection was changed meanwhile');
       const facts = { actor: SERVICE, intuitTid: tokens.intuitTid };
+      await countChange(trx, stateOf(row), 'active');
       if (!row.isActive) await this.tell(trx, row, 'recovered', facts);
       else if (row.refresh.isFailing) await this.tell(trx, row, 'refresh_recovered', facts);
       return true;
@@ -161,8 +164,10 @@ export class OAuthTokenDatastore {
         next_care_at: nextCareOfLost(reason, this.now(), 0, this.now()),
         recoveries: 0,
       });
-      if (changed > 0) await this.tell(trx, connection, 'lost', { actor: SERVICE, reason, intuitTid });
-      return changed > 0;
+      if (changed === 0) return false;
+      await countChange(trx, 'active', 'lost');
+      await this.tell(trx, connection, 'lost', { actor: SERVICE, reason, intuitTid });
+      return true;
     });
   }
 
@@ -172,6 +177,7 @@ export class OAuthTokenDatastore {
       const current = await this.selectCurrent(trx, organizationId, system);
       if (!current) return undefined;
       const connection = await this.end(trx, current, 'disconnected');
+      await countChange(trx, stateOf(current), undefined);
       await this.tell(trx, connection, 'disconnected', { actor });
       return { connection, revocation: await this.noteGrant(trx, connection) };
     });
@@ -221,6 +227,10 @@ export class OAuthTokenDatastore {
 /** True where the row is still what was refreshed, or was taken for lost since by somebody without the answer. */
 function isAnswered(row: Connection, refreshed: Connection): boolean {
   return row.generation === refreshed.generation || (!row.isActive && row.generation === refreshed.generation + 1);
+}
+
+function stateOf({ isActive }: Connection): 'active' | 'lost' {
+  return isActive ? 'active' : 'lost';
 }
 
 /** The active connection as it was read: a write to it finds no row where it changed since. */

@@ -48,6 +48,12 @@ export class Session {
     return this.knex.raw('refresh_lease_expires_at > ? AS is_leased', [this.clock()]);
   }
 
+  /** How the connections to the database are used just now. */
+  pool(): { used: number; idle: number; waiting: number } {
+    const { pool } = this.knex.client;
+    return { used: pool.numUsed(), idle: pool.numFree(), waiting: pool.numPendingAcquires() };
+  }
+
   async close(): Promise<void> {
     await this.knex.destroy();
   }

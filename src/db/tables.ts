@@ -81,6 +81,13 @@ export interface PendingRevocationRow {
   created_at: StoredInstant;
 }
 
+/** A row of `connection_counts`: a part of each sum. */
+interface ConnectionCountRow {
+  shard: number;
+  active: number;
+  lost: number;
+}
+
 declare module 'knex/types/tables.js' {
   interface Tables {
     oauth_tokens: OAuthTokenRow;
@@ -88,5 +95,6 @@ declare module 'knex/types/tables.js' {
     connection_events: ConnectionEventRow;
     webhook_queues: WebhookQueueRow;
     pending_revocations: PendingRevocationRow;
+    connection_counts: ConnectionCountRow;
   }
 }

@@ -2,9 +2,11 @@ import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import { AppError, type ErrorCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { Problem } from '../schemas/problem.ts';
 import { errorPage } from './error-page.ts';
 
-const STATUS: Record<ErrorCode, number> = {
+/** The HTTP status of each error. */
+export const STATUS: Record<ErrorCode, number> = {
   invalid_request: 400,
   invalid_state: 400,
   authorization_code_rejected: 400,
@@ -39,6 +41,7 @@ export function createErrorHandler(logger: Logger, frontendUrl: string): ErrorRe
       return;
     }
     const error = toAppError(thrown);
+    response.locals['errorCode'] = error.code;
     if (error.code === 'internal_error') logger.error({ ...context, err: thrown }, 'internal error');
     if (error.code === 'service_unavailable') logger.warn({ ...context, reason: error.reason }, 'service unavailable');
     if (error.code === 'payload_too_large') response.set('Connection', 'close'); // the rest of it is not read
@@ -46,17 +49,17 @@ export function createErrorHandler(logger: Logger, frontendUrl: string): ErrorRe
     if (error.retryAfterSeconds !== undefined) response.set('Retry-After', String(error.retryAfterSeconds));
     response.status(STATUS[error.code]);
     if (prefersPage(request, response)) {
-      const page = { detail: error.detail, requestId: String(request.id), frontendUrl };
+      const page = { detail: error.detail, requestId: request.id, frontendUrl };
       response.type('html').send(errorPage(page));
     } else {
-      response.type('application/problem+json').json(problem(error, String(request.id)));
+      response.type('application/problem+json').json(problem(error, request.id));
     }
   };
 }
 
-function problem({ code, detail }: AppError, requestId: string) {
+function problem({ code, detail }: AppError, requestId: string): Problem {
   const status = STATUS[code];
-  return { type: 'about:blank', title: STATUS_CODES[status], status, detail, code, request_id: requestId };
+  return { type: 'about:blank', title: String(STATUS_CODES[status]), status, detail, code, request_id: requestId };
 }
 
 function prefersPage(request: Request, response: Response): boolean {

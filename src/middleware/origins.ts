@@ -16,8 +16,9 @@ export function allowOrigins(config: Config): RequestHandler[] {
   });
   return [
     (request, response, next) => {
-      const isPlainOptions = request.method === 'OPTIONS' && !request.headers['access-control-request-method'];
-      return isPlainOptions ? next() : handleCors(request, response, next);
+      const { origin, 'access-control-request-method': asked } = request.headers;
+      const isFromPage = origin !== undefined && (request.method !== 'OPTIONS' || asked !== undefined);
+      return isFromPage ? handleCors(request, response, next) : next();
     },
     (request, _response, next) => {
       const { origin } = request.headers;

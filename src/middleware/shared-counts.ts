@@ -73,7 +73,7 @@ class FallbackStore implements Store {
   async increment(key: string): Promise<ClientRateLimitInfo> {
     if (this.client.isReady && performance.now() >= this.restUntil) {
       try {
-        return await within(PATIENCE_MS, this.shared.increment(key), new Error('Redis is slow'));
+        return await within(PATIENCE_MS, this.shared.increment(key), () => new Error('Redis is slow'));
       } catch (error) {
         this.warn(error as Error);
         this.restUntil = performance.now() + REST_MS;

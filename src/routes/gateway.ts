@@ -38,17 +38,19 @@ export function createGatewayRouter({ gateway, rateLimits }: Context): Router {
 function forward(gateway: Gateway): RequestHandler {
   return async (request, response) => {
     const organizationId = organizationOf(request, response);
-    const callerGone = new AbortController();
-    response.once('close', () => callerGone.abort());
+    const giveUp = new AbortController();
+    const leave = () => giveUp.abort();
+    response.once('close', leave);
     const answer = await gateway.forward({
       organizationId,
       method: request.method === 'POST' ? 'POST' : 'GET',
       resource: resourcePath(request),
-      headers: { ...pick(request.headers, REQUEST_HEADERS), 'x-request-id': String(request.id) },
+      headers: { ...pick(request.headers, REQUEST_HEADERS), 'x-request-id': request.id },
       body: request.method === 'POST' ? await readBody(request) : undefined,
-      signal: callerGone.signal,
+      giveUp,
     });
     response.writeHead(answer.statusCode, pick(answer.headers, RESPONSE_HEADERS));
+    response.off('close', leave); // from here on the pipeline sees to it
     await pipeline(answer.body, response);
   };
 }

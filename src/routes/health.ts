@@ -1,15 +1,16 @@
 import { Router } from 'express';
 import type { Context } from '../context.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
+import type { Liveness } from '../schemas/health.ts';
 
-/** `/healthz`: the process runs. `/readyz`: it can do its work. */
-export function createHealthRouter({ health }: Context): Router {
+/** `/healthz`: the process runs. `/readyz`: it can do its work. `/metrics`: how it goes. */
+export function createHealthRouter({ health, metrics, overview }: Context): Router {
   const router = Router();
 
   router
     .route('/healthz')
     .get((_request, response) => {
-      response.json({ status: 'ok' });
+      response.json({ status: 'ok' } satisfies Liveness);
     })
     .all(methodNotAllowed('GET, HEAD'));
 
@@ -18,6 +19,14 @@ export function createHealthRouter({ health }: Context): Router {
     .get(async (_request, response) => {
       const readiness = await health.readiness();
       response.status(readiness.status === 'ready' ? 200 : 503).json(readiness);
+    })
+    .all(methodNotAllowed('GET, HEAD'));
+
+  router
+    .route('/metrics')
+    .get(async (_request, response) => {
+      await overview.update();
+      response.type(metrics.contentType).send(await metrics.text());
     })
     .all(methodNotAllowed('GET, HEAD'));
 

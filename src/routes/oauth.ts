@@ -1,51 +1,70 @@
 import { createHash } from 'node:crypto';
 import { parseCookie } from 'cookie';
 import { type CookieOptions, type Request, Router } from 'express';
-import { z } from 'zod';
 import type { Config } from '../config.ts';
 import type { Context } from '../context.ts';
 import { callerOf, linkOf } from '../middleware/authenticate.ts';
+import { counted } from '../middleware/measure.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
 import type { Connection } from '../models/connection.ts';
+import type { ConnectLinkAnswer, Disconnected, Status } from '../schemas/connection.ts';
+import type { EventPage } from '../schemas/events.ts';
+import { callbackCode, callbackError, eventsQuery } from '../schemas/requests.ts';
 import { toEventFields } from '../services/webhooks.ts';
 import { STATE_LIFETIME_MS } from '../utils/oauth-state.ts';
-import { once, organizationOf, parse } from './parse.ts';
+import { organizationOf, parse } from './parse.ts';
 
 /** connect, callback, status, disconnect, and the events of them, below `/api/v1/oauth/quickbooks`. */
-export function createOAuthRouter({ config, oauthService, connectLinks, rateLimits, now }: Context): Router {
+export function createOAuthRouter(context: Context): Router {
+  const { config, oauthService, connectLinks, rateLimits, metrics, now } = context;
   const router = Router();
   const cookie = flowCookie(config);
 
   router
     .route('/connect/:organization_id')
     .head(methodNotAllowed('GET, POST'))
-    .get(rateLimits.browser, async (request, response) => {
-      const organizationId = organizationOf(request, response);
-      const link = linkOf(response);
-      if (link) await oauthService.spendLink(link);
-      const { authorizationUrl, state, browserSecret } = oauthService.connect(organizationId, callerOf(response).actor);
-      response.cookie(cookie.name(state), browserSecret, { ...cookie.options, maxAge: STATE_LIFETIME_MS });
-      response.redirect(authorizationUrl);
-    })
-    .post(rateLimits.change, (request, response) => {
-      const organizationId = organizationOf(request, response);
-      const { link, expiresAt } = connectLinks.issue(organizationId, callerOf(response).actor);
-      const url = new URL(`connect/${organizationId}`, config.quickbooks.redirectUri);
-      url.searchParams.set('link', link);
-      response.status(201).json({ connect_url: url.href, expires_at: expiresAt });
-    })
+    .get(
+      rateLimits.browser,
+      counted(metrics.connects, async (request, response) => {
+        const organizationId = organizationOf(request, response);
+        const link = linkOf(response);
+        if (link) await oauthService.spendLink(link);
+        const { authorizationUrl, state, browserSecret } = oauthService.connect(
+          organizationId,
+          callerOf(response).actor,
+        );
+        response.cookie(cookie.name(state), browserSecret, { ...cookie.options, maxAge: STATE_LIFETIME_MS });
+        response.redirect(authorizationUrl);
+        return 'redirected';
+      }),
+    )
+    .post(
+      rateLimits.change,
+      counted(metrics.connects, (request, response) => {
+        const organizationId = organizationOf(request, response);
+        const { link, expiresAt } = connectLinks.issue(organizationId, callerOf(response).actor);
+        const url = new URL(`connect/${organizationId}`, config.quickbooks.redirectUri);
+        url.searchParams.set('link', link);
+        response.status(201).json({ connect_url: url.href, expires_at: expiresAt } satisfies ConnectLinkAnswer);
+        return 'link_issued';
+      }),
+    )
     .all(methodNotAllowed('GET, POST'));
 
   router
     .route('/callback')
     .head(methodNotAllowed('GET'))
-    .get(rateLimits.browser, async (request, response) => {
-      const parameters = parseCallback(request);
-      const name = cookie.name(parameters.state);
-      const outcome = await oauthService.callback(parameters, parseCookie(request.headers.cookie ?? '')[name]);
-      response.clearCookie(name, cookie.options);
-      response.redirect(frontendUrl(config, outcome));
-    })
+    .get(
+      rateLimits.browser,
+      counted(metrics.callbacks, async (request, response) => {
+        const parameters = parseCallback(request);
+        const name = cookie.name(parameters.state);
+        const outcome = await oauthService.callback(parameters, parseCookie(request.headers.cookie ?? '')[name]);
+        response.clearCookie(name, cookie.options);
+        response.redirect(frontendUrl(config, outcome));
+        return outcome.connected ? 'connected' : 'consent_refused';
+      }),
+    )
     .all(methodNotAllowed('GET'));
 
   router
@@ -60,7 +79,7 @@ export function createOAuthRouter({ config, oauthService, connectLinks, rateLimi
     .route('/disconnect/:organization_id')
     .post(rateLimits.change, async (request, response) => {
       await oauthService.disconnect(organizationOf(request, response), callerOf(response).actor);
-      response.json({ success: true, message: 'Disconnected successfully' });
+      response.json({ success: true, message: 'Disconnected successfully' } satisfies Disconnected);
     })
     .all(methodNotAllowed('POST'));
 
@@ -72,32 +91,12 @@ export function createOAuthRouter({ config, oauthService, connectLinks, rateLimi
       const events = await oauthService.listEvents(organizationId, limit + 1, before);
       const page = events.slice(0, limit);
       const next = events.length > limit ? String(page.at(-1)?.position) : null;
-      response.json({ events: page.map(toEventFields), next });
+      response.json({ events: page.map(toEventFields), next } satisfies EventPage);
     })
     .all(methodNotAllowed('GET, HEAD'));
 
   return router;
 }
-
-const eventsQuery = z.object({
-  limit: z
-    .string('must be given once')
-    .regex(/^([1-9]\d?|1\d\d|200)$/, 'must be a whole number from 1 to 200')
-    .default('50')
-    .transform(Number),
-  before: z
-    .string('must be given once')
-    .regex(/^\d{1,15}$/, 'must be the `next` of an earlier answer')
-    .transform(Number)
-    .optional(),
-});
-
-const callbackError = z.object({ error: once(), state: once() });
-const callbackCode = z.object({
-  state: once(),
-  realmId: once().regex(/^[0-9]{1,32}$/, 'must be 1 to 32 digits'),
-  code: once().max(512, 'must be at most 512 characters'),
-});
 
 function parseCallback(request: Request) {
   return 'error' in request.query ? parse(callbackError, request.query) : parse(callbackCode, request.query);
@@ -120,7 +119,7 @@ function frontendUrl(config: Config, outcome: { connected: boolean; error?: stri
   return `${config.frontendUrl}/settings/integrations?${query}`;
 }
 
-function toStatus(connection: Connection | undefined, now: Date) {
+function toStatus(connection: Connection | undefined, now: Date): Status {
   const active = connection?.isActive ? connection : undefined;
   return {
     connected: active !== undefined,

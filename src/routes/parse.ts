@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { callerOf, linkOf } from '../middleware/authenticate.ts';
+import { organizationPath } from '../schemas/requests.ts';
 import { linkRefused } from '../utils/connect-link.ts';
 
 /** Parses what came from outside. @throws AppError `invalid_request` that names the first wrong parameter. */
@@ -12,19 +13,8 @@ export function parse<Schema extends z.ZodType>(schema: Schema, input: unknown):
   throw new AppError('invalid_request', `${String(issue?.path[0])} ${issue?.message}`);
 }
 
-/** A query parameter that must stand exactly once. */
-export function once(): z.ZodString {
-  return z
-    .string({ error: (issue) => (Array.isArray(issue.input) ? 'must be given once' : 'is required') })
-    .min(1, { error: 'is required', abort: true });
-}
-
-const organizationPath = z.object({
-  organization_id: z.string().regex(/^[A-Za-z0-9_-]{1,36}$/, 'must be 1 to 36 characters of A-Z, a-z, 0-9, _ and -'),
-});
-
 /**
- * The organization in the path, for a caller who may act for it. Octup's ids are opaque to us, and case-sensitive.
+ * The organization in the path, for a caller who may act for it.
  * @throws AppError `invalid_request`, `forbidden`
  */
 export function organizationOf(request: Request, response: Response): string {

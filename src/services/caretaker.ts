@@ -85,10 +85,8 @@ export class Caretaker {
   }
 
   private async recover(connection: Connection): Promise<void> {
-    const { organizationId, realmId } = connection;
     try {
-      if (!(await this.tokenManager.recover(connection))) return;
-      this.logger.info({ event: 'recovered', organization_id: organizationId, realm_id: realmId }, 'recovered');
+      await this.tokenManager.recover(connection);
     } catch (error) {
       if (!(error instanceof ProviderError) || error.failure !== 'refused') throw error;
       await this.connections.failRecovery(connection);

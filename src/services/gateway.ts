@@ -15,8 +15,8 @@ interface GatewayRequest {
   resource: string;
   headers: Record<string, string>;
   body: Buffer | undefined;
-  /** Aborted when the caller is gone. */
-  signal: AbortSignal;
+  /** Aborted when nobody waits for the answer any more. */
+  giveUp: AbortController;
 }
 
 /** QuickBooks' answer: its body is still on the way. */
@@ -46,12 +46,10 @@ export class Gateway {
    * @throws AppError as `TokenManager.accessToken`; `provider_error` where the renewed token is refused as well
    */
   async forward(call: GatewayRequest): Promise<GatewayResponse> {
-    const tooLate = new AbortController();
-    const limited = { ...call, signal: AbortSignal.any([call.signal, tooLate.signal]) };
     try {
-      return await within(LONGEST_WAIT * this.settings.timeoutMs, this.attempt(limited), providerUnavailable());
+      return await within(LONGEST_WAIT * this.settings.timeoutMs, this.attempt(call), () => providerUnavailable());
     } catch (error) {
-      tooLate.abort();
+      call.giveUp.abort();
       throw error;
     }
   }
@@ -75,8 +73,11 @@ export class Gateway {
   }
 
   private async send(call: GatewayRequest, { connection, accessToken }: OpenConnection): Promise<GatewayResponse> {
-    const tooLate = new AbortController();
-    const timer = setTimeout(() => tooLate.abort(), this.settings.timeoutMs);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      call.giveUp.abort();
+    }, this.settings.timeoutMs);
     try {
       return await this.agent.request({
         origin: this.base.origin,
@@ -84,10 +85,10 @@ export class Gateway {
         method: call.method,
         headers: { ...call.headers, authorization: `Bearer ${accessToken}` },
         body: call.body ?? null,
-        signal: AbortSignal.any([call.signal, tooLate.signal]),
+        signal: call.giveUp.signal,
       });
     } catch (error) {
-      if (call.signal.aborted) throw error;
+      if (call.giveUp.signal.aborted && !isLate) throw error;
       const { code, name } = error as { code?: unknown; name: string };
       this.warn('QuickBooks does not answer', connection, undefined, typeof code === 'string' ? code : name);
       throw providerUnavailable();

@@ -1,16 +1,13 @@
 import type { MigrationDatastore } from '../datastores/migration-datastore.ts';
+import type { Readiness } from '../schemas/health.ts';
+import { SingleFlight } from '../utils/single-flight.ts';
 import { within } from '../utils/within.ts';
 
 const CHECK_TIMEOUT_MS = 2_000;
 
-/** What `/readyz` answers. */
-interface Readiness {
-  status: 'ready' | 'unavailable' | 'stopping';
-  checks: { database: 'ok' | 'unreachable'; migrations: 'ok' | 'pending' | 'unreachable' };
-}
-
 /** Tells whether this process can do its work. */
 export class Health {
+  private readonly flights = new SingleFlight<Readiness['checks']>();
   private stopping = false;
 
   constructor(private readonly migrations: MigrationDatastore) {}
@@ -21,7 +18,7 @@ export class Health {
   }
 
   async readiness(): Promise<Readiness> {
-    const checks = await this.check();
+    const checks = await this.flights.run('check', () => this.check()); // anyone may ask, and as often as he likes
     const isReady = checks.database === 'ok' && checks.migrations === 'ok';
     return { status: this.stopping ? 'stopping' : isReady ? 'ready' : 'unavailable', checks };
   }
@@ -31,7 +28,7 @@ export class Health {
       const pending = await within(
         CHECK_TIMEOUT_MS,
         this.migrations.hasPending(),
-        new Error('the check took too long'),
+        () => new Error('the check took too long'),
       );
       return { database: 'ok', migrations: pending ? 'pending' : 'ok' };
     } catch {

@@ -6,7 +6,7 @@ import type { PendingRevocation } from '../datastores/pending-revocation-datasto
 import { AppError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Connection, NewConnection, NewTokenSet } from '../models/connection.ts';
-import type { ConnectionEventType, RecordedEvent } from '../models/connection-event.ts';
+import type { RecordedEvent } from '../models/connection-event.ts';
 import { type AccountingStrategy, ProviderError } from '../strategies/base.ts';
 import { type ConnectLink, linkRefused } from '../utils/connect-link.ts';
 import type { Fernet } from '../utils/fernet.ts';
@@ -91,7 +91,6 @@ export class OAuthService {
     const reason = AUTHORIZATION_ERRORS.find((known) => known === error) ?? 'server_error';
     const { organizationId, system, actor } = state;
     await this.events.record({ organizationId, system, type: 'consent_refused', reason, actor });
-    this.tell('consent_refused', organizationId, { actor, reason });
     return { connected: false, error: reason };
   }
 
@@ -128,7 +127,6 @@ export class OAuthService {
     intuitTid: string | undefined,
   ): Promise<never> {
     const { organizationId, system, actor } = state;
-    this.tell('company_mismatch', organizationId, { realm_id: realmId, actor, intuit_tid: intuitTid });
     // Whose the new tokens are is unknown: the claimed company says nothing about who else needs them.
     await this.revoker.revokeLoose({ system, realmId: '', refreshToken: this.fernet.encrypt(tokens.refreshToken) });
     await this.events.record({ organizationId, system, type: 'company_mismatch', realmId, actor, intuitTid });
@@ -146,26 +144,18 @@ export class OAuthService {
       ...seal(this.fernet, tokens),
     };
     const replaced = await persistently(() => this.tokens.replaceActive(connection, actor), this.patienceMs);
-    const facts = { realm_id: realmId, actor, intuit_tid: tokens.intuitTid };
-    this.tell(replaced ? 'reconnected' : 'connected', organizationId, facts);
     if (replaced?.revocation) await this.tryRevocation(replaced.revocation);
   }
 
   private async end(organizationId: string, actor: string): Promise<void> {
     const ended = await this.tokens.disconnect(organizationId, this.strategy.system, actor);
-    if (!ended) return;
-    this.tell('disconnected', organizationId, { realm_id: ended.connection.realmId, actor });
-    if (ended.revocation) await this.tryRevocation(ended.revocation);
+    if (ended?.revocation) await this.tryRevocation(ended.revocation);
   }
 
   /** No longer than one call may take: the database can hang as well as the provider, and the worker tries again. */
   private async tryRevocation(revocation: PendingRevocation): Promise<void> {
     const attempt = this.inFlight.track(this.revoker.revoke(revocation));
-    await within(this.patienceMs, attempt, new Error('late')).catch(() => undefined);
-  }
-
-  private tell(event: ConnectionEventType, organizationId: string, facts: object): void {
-    this.logger.info({ event, organization_id: organizationId, ...facts }, event);
+    await within(this.patienceMs, attempt, () => new Error('late')).catch(() => undefined);
   }
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FailedRefresh, OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import { AppError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { Metrics, RefreshOutcome } from '../metrics.ts';
 import type { Connection, LossReason, TokenSet } from '../models/connection.ts';
 import { type AccountingStrategy, ProviderError } from '../strategies/base.ts';
 import type { Fernet } from '../utils/fernet.ts';
@@ -43,6 +44,7 @@ export class TokenManager {
     private readonly revoker: GrantRevoker,
     private readonly inFlight: InFlight,
     private readonly logger: Logger,
+    private readonly metrics: Metrics,
     private readonly now: () => Date,
     /** Whole time of one call to the provider, in milliseconds. */
     private readonly timeoutMs: number,
@@ -63,7 +65,7 @@ export class TokenManager {
       ? timing.VALID_TOKEN_PATIENCE_MS
       : timing.LONGEST_WAIT * this.timeoutMs;
     try {
-      return this.open(await within(patience, renewal, providerUnavailable()));
+      return this.open(await within(patience, renewal, () => providerUnavailable()));
     } catch (error) {
       if (isEnd(error) || !timing.isValid(connection, this.now())) throw error;
       return this.open(connection);
@@ -75,7 +77,7 @@ export class TokenManager {
     const connection = await this.find(refused.organizationId);
     if (!isSame(connection, refused)) return this.open(connection);
     return this.open(
-      await within(timing.LONGEST_WAIT * this.timeoutMs, this.refresh(connection), providerUnavailable()),
+      await within(timing.LONGEST_WAIT * this.timeoutMs, this.refresh(connection), () => providerUnavailable()),
     );
   }
 
@@ -105,23 +107,27 @@ export class TokenManager {
   }
 
   /**
-   * One try with a lost connection's token; where it answers, the connection is active again. False where another took
-   * its place meanwhile. @throws ProviderError
+   * One try with a lost connection's token; where it answers, the connection is active again, unless another took its
+   * place meanwhile. @throws ProviderError
    */
-  async recover(lost: Connection): Promise<boolean> {
+  async recover(lost: Connection): Promise<void> {
     if (this.isStopping || this.isPaused(EVERYONE)) throw notCalled();
     const exchange = async () => this.save(lost, await this.strategy.refresh(this.fernet.decrypt(lost.refreshToken)));
-    return (await this.inFlight.track(exchange())).tokenId === lost.tokenId;
+    await this.inFlight.track(exchange());
   }
 
   /** Waits until the connection is renewed: by whoever holds its lease, or by this process once it gets the lease. */
   private async takeTurn(seen: Connection): Promise<Connection> {
+    const waited = this.metrics.leaseWait.startTimer();
     const leaseMs = this.timeoutMs + timing.SAVE_MS;
     const deadline = performance.now() + leaseMs + this.takeoverPauseMs + timing.SAVE_MS;
     let current = seen;
     let abandonedAt: number | undefined;
     for (let round = 1; performance.now() < deadline; round += 1) {
-      if (!isSame(current, seen)) return current;
+      if (!isSame(current, seen)) {
+        waited();
+        return current;
+      }
       await this.refuseWhereHopeless(current);
       abandonedAt = current.refresh.lease === 'abandoned' ? (abandonedAt ?? performance.now()) : undefined;
       const isLeft = abandonedAt !== undefined && performance.now() - abandonedAt > this.takeoverPauseMs;
@@ -133,7 +139,10 @@ export class TokenManager {
         const isOwner = await this.tokens.acquireRefreshLease(current, owner, leaseMs);
         // A process that was paused meanwhile may have lost the lease again: it must not call.
         const isPrompt = this.now().getTime() - askedAt < timing.SAVE_MS / 2;
-        if (isOwner && isPrompt) return this.exchange(current, owner, refreshToken);
+        if (isOwner && isPrompt) {
+          waited();
+          return this.exchange(current, owner, refreshToken);
+        }
       }
       await delay(timing.pollPause(round));
       current = await this.find(seen.organizationId);
@@ -146,7 +155,7 @@ export class TokenManager {
     const now = this.now().getTime();
     const isHeld = connection.refresh.lease === 'held'; // its holder's answer may come still
     if (connection.refreshTokenExpiresAt.getTime() <= now && !isHeld) {
-      await this.lose(connection, 'refresh_token_expired');
+      if (await this.lose(connection, 'refresh_token_expired')) throw reauthorizationRequired();
     }
     if (this.isPaused(EVERYONE) || this.isPaused(connection.tokenId)) throw providerError(NOT_CALLED);
     const wait = (connection.refresh.nextAttemptAt?.getTime() ?? 0) - now;
@@ -155,12 +164,15 @@ export class TokenManager {
 
   /** The one call to the provider. Whoever comes here owns the lease. */
   private async exchange(connection: Connection, owner: string, refreshToken: string): Promise<Connection> {
+    const took = this.metrics.refreshDuration.startTimer();
     try {
       return await this.save(connection, await this.strategy.refresh(refreshToken));
     } catch (error) {
       if (!(error instanceof ProviderError)) throw error;
       if (error.failure === 'refused') return this.acceptRefusal(connection, error);
       throw await this.yieldLease(connection, owner, error);
+    } finally {
+      took();
     }
   }
 
@@ -177,9 +189,11 @@ export class TokenManager {
     });
     const facts = { intuit_tid: answer.intuitTid, generation: current?.generation };
     if (current?.tokenId === connection.tokenId) {
+      this.count('success');
       this.tell('info', 'refreshed', connection, facts);
     } else {
-      this.tell('info', 'refresh superseded', connection, facts); // disconnected or replaced meanwhile: that wins
+      this.count('superseded'); // disconnected or replaced meanwhile: that wins
+      this.tell('info', 'refresh superseded', connection, facts);
       await this.revoker.revokeLoose({ ...connection, refreshToken: renewed.refreshToken });
     }
     return orThrow(current);
@@ -187,24 +201,30 @@ export class TokenManager {
 
   /** `invalid_grant`: where the row moved on, somebody else's refresh explains it; else the grant is gone. */
   private async acceptRefusal(connection: Connection, error: ProviderError): Promise<Connection> {
-    const current = await persistently(() => this.find(connection.organizationId), timing.RELEASE_PATIENCE_MS);
-    if (!isSame(current, connection)) return current;
+    const find = () => this.tokens.findCurrent(connection.organizationId, connection.system);
+    const current = await persistently(find, timing.RELEASE_PATIENCE_MS);
+    if (!current || !isSame(current, connection)) {
+      this.count('superseded');
+      return orThrow(current);
+    }
     this.tell('warn', 'refresh token refused', connection, error.toLog());
     const reason = connection.refresh.startedAt ? 'rotation_lost' : 'authorization_revoked';
-    await this.lose(connection, reason, error.facts.intuitTid);
+    const isLost = await this.lose(connection, reason, error.facts.intuitTid);
+    this.count(!isLost ? 'superseded' : reason === 'rotation_lost' ? reason : 'revoked');
+    if (isLost) throw reauthorizationRequired();
     return this.find(connection.organizationId);
   }
 
-  private async lose(connection: Connection, reason: LossReason, intuitTid?: string): Promise<void> {
+  /** False where the connection was changed meanwhile, and that wins. */
+  private async lose(connection: Connection, reason: LossReason, intuitTid?: string): Promise<boolean> {
     const deactivate = () => this.tokens.deactivate(connection, reason, intuitTid);
-    if (!(await persistently(deactivate, timing.RELEASE_PATIENCE_MS))) return; // it was changed meanwhile, and that wins
-    this.tell('warn', 'lost', connection, { reason, intuit_tid: intuitTid });
-    throw reauthorizationRequired();
+    return persistently(deactivate, timing.RELEASE_PATIENCE_MS);
   }
 
   /** Gives the lease back after a failure that says nothing about the grant. Answers what the caller is told. */
   private async yieldLease(connection: Connection, owner: string, error: ProviderError): Promise<AppError> {
     const { failure, facts } = error;
+    this.count(failure === 'unavailable' ? 'provider_unavailable' : 'provider_error');
     const before = { ...connection.refresh, keepsLease: false };
     if (failure === 'misconfigured') {
       const isForEveryone = ['invalid_client', 'unauthorized_client'].includes(facts.reason ?? '');
@@ -246,6 +266,10 @@ export class TokenManager {
 
   private open(connection: Connection): OpenConnection {
     return { connection, accessToken: this.fernet.decrypt(connection.accessToken) };
+  }
+
+  private count(outcome: RefreshOutcome): void {
+    this.metrics.refreshes.inc({ outcome });
   }
 
   private tell(level: 'info' | 'warn' | 'error', event: string, connection: Connection, facts: object): void {

@@ -4,6 +4,7 @@ import type { ConnectionEventDatastore } from '../datastores/connection-event-da
 import type { WebhookQueue, WebhookQueueDatastore } from '../datastores/webhook-queue-datastore.ts';
 import type { Logger } from '../logger.ts';
 import type { RecordedEvent } from '../models/connection-event.ts';
+import type { EventFields, WebhookBody } from '../schemas/events.ts';
 import type { InFlight } from '../utils/in-flight.ts';
 
 const MINUTE_MS = 60_000;
@@ -104,7 +105,7 @@ export class Webhooks {
       type: event.type,
       timestamp: event.occurredAt,
       data: { organization_id: event.organizationId, accounting_system: event.system, ...toEventFields(event) },
-    });
+    } satisfies WebhookBody);
     const sentAt = this.now();
     try {
       const answer = await request(this.url, {
@@ -133,7 +134,7 @@ export class Webhooks {
 }
 
 /** An event's fields as callers and receivers see them. */
-export function toEventFields(event: RecordedEvent) {
+export function toEventFields(event: RecordedEvent): EventFields {
   return {
     event_id: event.eventId,
     type: event.type,

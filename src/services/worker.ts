@@ -4,6 +4,7 @@ import type { OAuthStateDatastore } from '../datastores/oauth-state-datastore.ts
 import type { PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
 import { AppError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
 import type { CareOutcome, Caretaker } from './caretaker.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
 import type { Webhooks } from './webhooks.ts';
@@ -56,6 +57,7 @@ export class Worker {
   constructor(
     private readonly parts: WorkerParts,
     private readonly logger: Logger,
+    private readonly metrics: Metrics,
     private readonly now: () => Date,
     private readonly paceMs = PACE_MS,
   ) {}
@@ -91,7 +93,9 @@ export class Worker {
   private async attempt({ name, work }: Job): Promise<void> {
     try {
       await work();
+      this.metrics.workerRuns.inc({ task: name, outcome: 'ok' });
     } catch (error) {
+      this.metrics.workerRuns.inc({ task: name, outcome: 'failed' });
       const isAway = error instanceof AppError && error.code === 'service_unavailable';
       this.logger[isAway ? 'warn' : 'error']({ job: name, err: error }, 'worker job failed');
     }

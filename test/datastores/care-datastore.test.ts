@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 import type { Knex } from 'knex';
 import { describeOnServer } from '../support/databases.ts';
+import { readMetrics } from '../support/metrics.ts';
 import { rowOf } from '../support/rows.ts';
 import { DAYS, useWorkerBench } from '../support/worker-bench.ts';
 
@@ -11,7 +12,7 @@ const BATCH = 4_000;
 describeOnServer('a tick over tens of thousands of connections', (createDatabase) => {
   const bench = useWorkerBench(createDatabase);
 
-  it('reads and renews what is due, and no other row', async () => {
+  it('reads and renews what is due, and no other row, gauges included', async () => {
     for (let index = 0; index < DUE; index += 1) await bench.connect(`due-${index}`);
     bench.advance(88 * DAYS);
     await fill(bench.knex, bench.now);
@@ -23,8 +24,11 @@ describeOnServer('a tick over tens of thousands of connections', (createDatabase
     while (bench.refreshes() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(performance.now() - begun).toBeLessThan(3_000);
     await round;
+    await bench.home.overview.update();
     expect((await rowsRead(bench.knex)) - before).toBeLessThan(4_000);
     expect(bench.refreshes()).toBe(DUE);
+    const metrics = readMetrics(await bench.home.metrics.text());
+    expect(metrics).toHaveProperty(['accounting_connections{state="active"}'], DUE); // those that came by way of connect
     const [{ total } = { total: 0 }] = await bench
       .knex('oauth_tokens')
       .where('generation', '>', 0)

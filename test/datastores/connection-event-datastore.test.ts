@@ -13,21 +13,24 @@ const EVENT: ConnectionEvent = {
   actor: 'bookkeeper',
 };
 
+const nobody = () => undefined;
+
 describeEachDatabase('recorded events', (createDatabase) => {
   const bench = useWorkerBench(createDatabase);
 
-  it('are announced once they are committed, never where the change was rolled back', async () => {
-    const announced: string[] = [];
+  it('are told once they are committed, never where the change was rolled back', async () => {
+    const told: string[] = [];
     const session = openSession(bench.home.config.database);
     const events = new ConnectionEventDatastore(
       session,
       () => bench.now,
-      (organization) => void announced.push(organization),
+      ({ organizationId }) => void told.push(organizationId),
+      true,
     );
     await session.transaction(async (trx) => {
       await events.append(trx, EVENT);
       await delay(20);
-      expect(announced).toEqual([]);
+      expect(told).toEqual([]);
     });
     const failing = session.transaction(async (trx) => {
       await events.append(trx, { ...EVENT, organizationId: 'undone' });
@@ -35,24 +38,16 @@ describeEachDatabase('recorded events', (createDatabase) => {
     });
     await expect(failing).rejects.toThrow('no');
     await delay(20);
-    expect([announced, await bench.story('acme'), await bench.story('undone')]).toEqual([
-      ['acme'],
-      ['disconnected'],
-      [],
-    ]);
+    expect([told, await bench.story('acme'), await bench.story('undone')]).toEqual([['acme'], ['disconnected'], []]);
     expect(await bench.knex('webhook_queues').pluck('organization_id')).toEqual(['acme']);
     await session.close();
   });
 
   it('from before webhooks were on are not delivered afterwards', async () => {
     const session = openSession(bench.home.config.database);
-    const silent = new ConnectionEventDatastore(session, () => bench.now, undefined);
+    const silent = new ConnectionEventDatastore(session, () => bench.now, nobody, false);
     await silent.record(EVENT);
-    await new ConnectionEventDatastore(
-      session,
-      () => bench.now,
-      () => undefined,
-    ).record({ ...EVENT, type: 'connected' });
+    await new ConnectionEventDatastore(session, () => bench.now, nobody, true).record({ ...EVENT, type: 'connected' });
     const [queue] = await bench.knex('webhook_queues');
     const waiting = await silent.listAfter('acme', Number(queue?.delivered_position), 10);
     expect(waiting.map(({ type }) => type)).toEqual(['connected']);
@@ -65,11 +60,7 @@ describeOnServer('two events of one organization at the same moment', (createDat
 
   it('are committed in the order of their positions, or a webhook could be passed over', async () => {
     const session = openSession(bench.home.config.database);
-    const events = new ConnectionEventDatastore(
-      session,
-      () => bench.now,
-      () => undefined,
-    );
+    const events = new ConnectionEventDatastore(session, () => bench.now, nobody, true);
     let second: Promise<void> | undefined;
     await session.transaction(async (trx) => {
       await events.append(trx, EVENT);

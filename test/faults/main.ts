@@ -93,7 +93,7 @@ async function play({ on = {}, faults }: Scene): Promise<Result[]> {
 async function playFault(fault: Fault, stage: Stage): Promise<Result> {
   try {
     const run = Promise.race([fault.run(stage), interruption]);
-    const { happened, checks } = await within(LONGEST_MS, run, new Error('it did not end'));
+    const { happened, checks } = await within(LONGEST_MS, run, () => new Error('it did not end'));
     const all: Record<string, boolean> = { ...checks, 'no internal error is logged': stage.internalErrors === 0 };
     const broken = Object.keys(all).filter((name) => !all[name]);
     if (broken.length === 0) return { fault, state: 'ok', happened };

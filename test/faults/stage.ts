@@ -4,14 +4,15 @@ import mysql from 'mysql2/promise';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
+import { environment } from '../support/environment.ts';
 import {
   type IntuitSimulator,
   type IntuitSimulatorOptions,
   startIntuitSimulator,
 } from '../support/intuit-simulator/simulator.ts';
+import { runServer, type ServiceProcess } from '../support/processes.ts';
 import { type OwnServer, startOwnServer } from './own-server.ts';
 import { type Relay, startRelay } from './relay.ts';
-import { type Replica, startReplica } from './replica.ts';
 
 export interface StageOptions {
   /** PROVIDER_TIMEOUT_MS; 10 000 unless told, as in production. */
@@ -26,12 +27,15 @@ const PREFIX = '/api/v1/oauth/quickbooks';
 
 /** Two processes of the service over one database, and an Intuit of their own. */
 export class Stage {
+  /** How much of the processes' output comes from faults before this one. */
+  private told = [0, 0];
+
   private constructor(
     readonly simulator: IntuitSimulator,
     /** The way from the processes to Intuit's token endpoint. */
     readonly relay: Relay,
-    readonly a: Replica,
-    readonly b: Replica,
+    readonly a: ServiceProcess,
+    readonly b: ServiceProcess,
     readonly knex: Knex,
     readonly server: OwnServer | undefined,
   ) {}
@@ -52,11 +56,14 @@ export class Stage {
       const relay = await startRelay(simulator.origin);
       undo.push(() => relay.close());
       const env = {
+        ...environment(database.url, simulator),
+        NODE_ENV: 'production',
+        LOG_LEVEL: 'info',
         PROVIDER_TIMEOUT_MS: String(options.timeoutMs ?? 10_000),
         QBO_TOKEN_URL: simulator.urls.tokenUrl.replace(simulator.origin, `http://127.0.0.1:${relay.port}`),
       };
       const start = async () => {
-        const replica = await startReplica(database.url, simulator, env);
+        const replica = await runServer(env);
         undo.push(() => replica.kill('SIGKILL'));
         return replica;
       };
@@ -74,7 +81,7 @@ export class Stage {
     await this.relay.pass();
     this.simulator.clearFaults();
     this.simulator.resetCalls();
-    for (const { logs } of [this.a, this.b]) logs.splice(0);
+    this.told = [this.a, this.b].map(({ stdout }) => stdout().length);
   }
 
   /** Connects the organization to the company. */
@@ -137,7 +144,8 @@ export class Stage {
   }
 
   private logged(message: string): number {
-    return [...this.a.logs, ...this.b.logs].filter((line) => line.includes(`"msg":"${message}"`)).length;
+    const lines = [this.a, this.b].flatMap(({ stdout }, index) => stdout().slice(this.told[index]).split('\n'));
+    return lines.filter((line) => line.includes(`"msg":"${message}"`)).length;
   }
 }
 

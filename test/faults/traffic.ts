@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Replica } from './replica.ts';
+import type { ServiceProcess } from '../support/processes.ts';
 
 /** One answer of the gateway, as its caller saw it. */
 export interface Answer {
   organization: string;
-  replica: Replica;
+  replica: ServiceProcess;
   /** 0: none came. */
   status: number;
   retryAfter: string | null;
@@ -15,7 +15,7 @@ export interface Answer {
 }
 
 /** One call through the gateway. */
-export async function call(replica: Replica, organization = 'org'): Promise<Answer> {
+export async function call(replica: ServiceProcess, organization = 'org'): Promise<Answer> {
   const began = performance.now();
   const answer = (status: number, retryAfter: string | null): Answer => {
     const at = performance.now();
@@ -31,8 +31,10 @@ export async function call(replica: Replica, organization = 'org'): Promise<Answ
 }
 
 /** Many calls at once, shared evenly among the replicas. */
-export async function callAtOnce(replicas: Replica[], times: number): Promise<Answer[]> {
-  return Promise.all(Array.from({ length: times }, (_, index) => call(replicas[index % replicas.length] as Replica)));
+export async function callAtOnce(replicas: ServiceProcess[], times: number): Promise<Answer[]> {
+  return Promise.all(
+    Array.from({ length: times }, (_, index) => call(replicas[index % replicas.length] as ServiceProcess)),
+  );
 }
 
 /** Callers who call again and again until they are stopped. */
@@ -43,7 +45,7 @@ export class Traffic {
   private readonly callers: Promise<void>[];
 
   /** @param each callers of each replica for each organization */
-  constructor(replicas: Replica[], { each = 5, pauseMs = 200, organizations = ['org'] } = {}) {
+  constructor(replicas: ServiceProcess[], { each = 5, pauseMs = 200, organizations = ['org'] } = {}) {
     const lanes = replicas.flatMap((replica) => organizations.map((organization) => ({ replica, organization })));
     this.callers = lanes.flatMap(({ replica, organization }) =>
       Array.from({ length: each }, async (_, index) => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { createSqlite } from '../support/databases.ts';
+import { FRONTEND_URL } from '../support/environment.ts';
 import { callback, changed, expectProblem, PREFIX } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
-import { consent, FRONTEND_URL } from '../support/service.ts';
+import { consent } from '../support/service.ts';
 import { useStage } from '../support/stage.ts';
 
 type Changes = Record<string, string | string[] | undefined>;

@@ -1,10 +1,11 @@
 import { expect, it } from '@jest/globals';
 import { STATE_LIFETIME_MS } from '../../src/utils/oauth-state.ts';
 import { describeEachDatabase } from '../support/databases.ts';
+import { ENCRYPTION_KEY, FRONTEND_URL } from '../support/environment.ts';
 import { openWithPackage } from '../support/fernet-package.ts';
 import { callback, changed, expectProblem } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
-import { connect, consent, ENCRYPTION_KEY, FRONTEND_URL, status } from '../support/service.ts';
+import { connect, consent, status } from '../support/service.ts';
 import { useStage } from '../support/stage.ts';
 
 const COMPANY = '9341452000000001';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConfigError, loadConfig } from '../../src/config.ts';
+import { ENCRYPTION_KEY } from '../support/environment.ts';
 import { allowed, fresh, LIMIT, next, useLimitedService } from '../support/limited-service.ts';
 import { PREFIX } from '../support/requests.ts';
-import { ENCRYPTION_KEY } from '../support/service.ts';
 
 const OTHERS = { NODE_ENV: 'test', ENCRYPTION_KEY, OAUTH_STATE_SECRET: 'x'.repeat(32) };
 const { begin, call } = useLimitedService();

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { bearer, KEYS, WITH_KEYS } from '../support/credentials.ts';
 import { createSqlite, describeEachDatabase } from '../support/databases.ts';
+import { REDIRECT_URI } from '../support/environment.ts';
 import { callback, PREFIX } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
 import { problemOf, type Sent, send } from '../support/send.ts';
-import { REDIRECT_URI, startService } from '../support/service.ts';
+import { startService } from '../support/service.ts';
 import { type Stage, useStage } from '../support/stage.ts';
 
 const CHROME = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';

@@ -4,6 +4,7 @@ import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import { describeOnServer, type TestDatabase } from '../support/databases.ts';
 import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
+import { scrape } from '../support/metrics.ts';
 import { callback, expectProblem, expectRetryAfter, PREFIX } from '../support/requests.ts';
 import { connect, consent, disconnect, startService, status, type TestService } from '../support/service.ts';
 import { closedPort, startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -35,9 +36,10 @@ describe('a database whose server is not there', () => {
     expect(simulator.callsTo('token')).toEqual([]);
   });
 
-  it('is told by /readyz, while /healthz is well', async () => {
+  it('is told by /readyz and /metrics, while /healthz is well', async () => {
     await supertest(service.origin).get('/readyz').expect(503, READINESS);
     await supertest(service.origin).get('/healthz').expect(200);
+    expect(await scrape(service)).toMatchObject({ accounting_database_up: 0 });
   });
 
   it('is logged for its operator, with the reason and without the password', async () => {

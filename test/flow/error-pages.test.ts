@@ -3,8 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import supertest, { type Response } from 'supertest';
 import { errorPage } from '../../src/middleware/error-page.ts';
 import { createSqlite } from '../support/databases.ts';
+import { FRONTEND_URL } from '../support/environment.ts';
 import { expectProblem, PREFIX } from '../support/requests.ts';
-import { FRONTEND_URL } from '../support/service.ts';
 import { useStage } from '../support/stage.ts';
 
 const CHROME = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8';

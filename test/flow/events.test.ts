@@ -125,6 +125,18 @@ describeEachDatabase('the timeline', (createDatabase) => {
     expect(await types('atomic')).toEqual(['connected']);
   });
 
+  it('has a line in the log for each of its events', async () => {
+    const events = await stage.knex('connection_events').select('organization_id', 'type', 'actor', 'intuit_tid');
+    const types = new Set<string>(events.map(({ type }) => type));
+    const lines = stage.service.logs.map((line) => JSON.parse(line)).filter(({ event }) => types.has(event));
+    const asText = (event: object) => JSON.stringify(event);
+    const logged = lines.map(({ organization_id, event, actor, intuit_tid = null }) => {
+      return asText({ organization_id, type: event, actor, intuit_tid });
+    });
+    expect(types.size).toBeGreaterThan(4);
+    expect(logged.sort()).toEqual(events.map(asText).sort());
+  });
+
   itKeptSecrets(stage);
 
   function post(token: string, path: string): supertest.Test {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
 import { createSqlite } from '../support/databases.ts';
+import { FRONTEND_URL } from '../support/environment.ts';
 import { expectProblem, PREFIX } from '../support/requests.ts';
-import { FRONTEND_URL } from '../support/service.ts';
 import { useStage } from '../support/stage.ts';
 
 const OWN_ORIGIN = 'http://localhost:8080';

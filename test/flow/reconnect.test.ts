@@ -1,9 +1,10 @@
 import { expect, it } from '@jest/globals';
 import type { Ciphertext } from '../../src/models/connection.ts';
 import { describeEachDatabase } from '../support/databases.ts';
+import { ENCRYPTION_KEY } from '../support/environment.ts';
 import { openWithPackage } from '../support/fernet-package.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
-import { connect, disconnect, ENCRYPTION_KEY, status } from '../support/service.ts';
+import { connect, disconnect, status } from '../support/service.ts';
 import { useStage } from '../support/stage.ts';
 
 const EMPTY = '' as Ciphertext;

@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Config, type ConfigError, loadConfig } from '../../src/config.ts';
 import { WITH_KEYS } from '../support/credentials.ts';
 import { createSqlite, type TestDatabase } from '../support/databases.ts';
+import { environment } from '../support/environment.ts';
 import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
 import { runToEnd } from '../support/processes.ts';
 import { PREFIX } from '../support/requests.ts';
 import { problemOf, send } from '../support/send.ts';
-import { environment, startService } from '../support/service.ts';
+import { startService } from '../support/service.ts';
 
 const KEY_SET = { AUTH_JWKS_URL: 'https://h/k', AUTH_ISSUER: 'https://h/', AUTH_AUDIENCE: 'us' };
 

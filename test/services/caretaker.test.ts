@@ -82,6 +82,7 @@ describe('the five-year end', () => {
     expect([await bench.story('old'), bench.refreshes()]).toEqual([['connected'], 1]);
     await bench.pass(2 * HOURS, 1 * HOURS);
     expect(await bench.story('old')).toEqual(['connected', 'expiring']);
+    expect(bench.logs.filter((line) => line.includes('"event":"expiring"'))).toHaveLength(1);
 
     expect(await bench.use('old')).toBe(200);
     const restarted = await bench.replica();

@@ -6,6 +6,7 @@ import { PendingRevocationDatastore } from '../../src/datastores/pending-revocat
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex, Session } from '../../src/db/session.ts';
 import type { Logger } from '../../src/logger.ts';
+import { createMetrics } from '../../src/metrics.ts';
 import { Caretaker } from '../../src/services/caretaker.ts';
 import { GrantRevoker } from '../../src/services/grant-revoker.ts';
 import { OAuthService } from '../../src/services/oauth-service.ts';
@@ -59,15 +60,16 @@ function startOurs(surroundings: Surroundings, session: Session, fernet: Fernet,
   const { time, random, conditions, provider, ledger } = surroundings;
   const { now } = replica;
   const logger: Logger = quietLogger(ledger, replica);
+  const metrics = createMetrics();
   const inFlight = new InFlight();
   const strategy = new ProviderLink(time, random, conditions, provider, replica, ledger);
 
-  const events = observeEvents(new ConnectionEventDatastore(session, now, undefined), ledger, replica);
+  const events = observeEvents(new ConnectionEventDatastore(session, now, () => undefined, false), ledger, replica);
   const revocations = new PendingRevocationDatastore(session, now);
   const tokens = new OAuthTokenDatastore(session, events, revocations, now);
   const states = new OAuthStateDatastore(session);
   const revoker = new GrantRevoker(strategy, tokens, revocations, fernet, logger, now);
-  const tokenManager = new TokenManager(strategy, tokens, fernet, revoker, inFlight, logger, now, TIMEOUT_MS);
+  const tokenManager = new TokenManager(strategy, tokens, fernet, revoker, inFlight, logger, metrics, now, TIMEOUT_MS);
   const service = new OAuthService(
     strategy,
     tokens,
@@ -81,7 +83,12 @@ function startOurs(surroundings: Surroundings, session: Session, fernet: Fernet,
     TIMEOUT_MS,
   );
   const caretaker = new Caretaker(strategy, new CareDatastore(session, events, now), tokenManager, logger, now);
-  const worker = new Worker({ caretaker, revocations, revoker, webhooks: undefined, states, events }, logger, now);
+  const worker = new Worker(
+    { caretaker, revocations, revoker, webhooks: undefined, states, events },
+    logger,
+    metrics,
+    now,
+  );
 
   return {
     /** As the gateway does: a token that the provider refuses is renewed, once. */

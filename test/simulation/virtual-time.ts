@@ -1,4 +1,5 @@
 import { syncBuiltinESMExports } from 'node:module';
+import callbackTimers from 'node:timers';
 import timers, { setImmediate as turn } from 'node:timers/promises';
 
 export const SECOND = 1_000;
@@ -13,6 +14,11 @@ interface Due {
   at: number;
   order: number;
   work: () => unknown;
+}
+
+/** What is planned, and may be cancelled. */
+interface Plan {
+  cancel(): void;
 }
 
 /**
@@ -61,19 +67,35 @@ export class VirtualTime {
     this.now = until;
   }
 
-  /** Puts this time in the place of the process's own: `setTimeout` of node:timers/promises and `performance.now`. Answers the way back. */
+  /**
+   * Puts this time in the place of the process's own: `setTimeout` of node:timers/promises, both of node:timers where they
+   * are imported by name, and `performance.now`. Answers the way back.
+   */
   install(): () => void {
+    const { setTimeout, clearTimeout } = callbackTimers;
     const real = { setTimeout: timers.setTimeout, now: performance.now };
     const began = this.now;
     Object.assign(timers, { setTimeout: this.setTimeout });
+    Object.assign(callbackTimers, { setTimeout: this.plan, clearTimeout: (plan?: Plan) => plan?.cancel() });
     syncBuiltinESMExports();
     performance.now = () => this.now - began;
     return () => {
       Object.assign(timers, { setTimeout: real.setTimeout });
+      Object.assign(callbackTimers, { setTimeout, clearTimeout });
       syncBuiltinESMExports();
       performance.now = real.now;
     };
   }
+
+  private readonly plan = (work: () => void, milliseconds: number): Plan => {
+    let isCancelled = false;
+    this.after(milliseconds, () => isCancelled || work());
+    return {
+      cancel: () => {
+        isCancelled = true;
+      },
+    };
+  };
 
   private readonly setTimeout = async <T>(milliseconds = 0, value?: T, options: { signal?: AbortSignal } = {}) => {
     const { signal } = options;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { REDIRECT_URI } from '../support/environment.ts';
 import type { Fault } from '../support/intuit-simulator/faults.ts';
 import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
-import { REDIRECT_URI } from '../support/service.ts';
 import { failureOf, strategyFor, UNANSWERED } from '../support/strategy.ts';
 
 const COMPANY = '9341452000000001';

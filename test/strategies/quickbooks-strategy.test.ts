@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { REDIRECT_URI } from '../support/environment.ts';
 import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
-import { REDIRECT_URI } from '../support/service.ts';
 import { strategyFor } from '../support/strategy.ts';
 
 const NOW = new Date('2026-02-10T14:00:00.000Z');

@@ -7,12 +7,12 @@ import { Fernet } from '../../src/utils/fernet.ts';
 import { Canaries } from './canaries.ts';
 import { bearer, KEYS, WITH_KEYS } from './credentials.ts';
 import type { CreateDatabase, TestDatabase } from './databases.ts';
+import { environment } from './environment.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
 import { type KeySet, startKeySet } from './key-set.ts';
 import { runServer } from './processes.ts';
 import { PREFIX } from './requests.ts';
 import { type Sent, send } from './send.ts';
-import { environment } from './service.ts';
 import { closedPort, startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 /** What stands in Intuit's error texts. */

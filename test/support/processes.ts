@@ -1,45 +1,45 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { closedPort } from './tcp-proxy.ts';
 
 /** A process of this project, in a folder of its own. */
 export interface Process {
+  pid: number;
   stdout(): string;
   stderr(): string;
-  kill(signal: NodeJS.Signals): void;
-  /** The exit code, once it ended. */
-  ended: Promise<number | null>;
+  /** Resolves once it ended, with how it did. */
+  kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>;
+  /** The exit code, or the signal that ended it. */
+  ended: Promise<number | NodeJS.Signals>;
 }
+
+/** The built service as a process of its own, as production runs it. */
+export type ServiceProcess = Process & { origin: string };
 
 /** Where one process runs, so that no `.env` of the checkout is read; gone when the process ended. */
 export function emptyFolder(): string {
   return mkdtempSync(join(tmpdir(), 'process-'));
 }
 
-/** Runs a script of this project; of the environment it has what it is given, and PATH. */
+/** Runs a script of this project, no longer than we do; of the environment it has what it is given, and PATH. */
 export function run(script: string, args: string[], env: Record<string, string>, cwd = emptyFolder()): Process {
   const file = fileURLToPath(new URL(`../../${script}`, import.meta.url));
   const child = spawn(process.execPath, [file, ...args], { cwd, env: { PATH: process.env['PATH'] ?? '', ...env } });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    stdout += text;
+  const endWithUs = () => child.kill('SIGKILL');
+  process.once('exit', endWithUs);
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  const ended = endOf(child).finally(() => {
+    process.off('exit', endWithUs);
+    rmSync(cwd, { recursive: true, force: true });
   });
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    stderr += text;
-  });
-  return {
-    stdout: () => stdout,
-    stderr: () => stderr,
-    kill: (signal) => void child.kill(signal),
-    ended: once(child, 'close').then(([code]) => {
-      rmSync(cwd, { recursive: true, force: true });
-      return code;
-    }),
+  const kill = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return ended;
   };
+  return { pid: child.pid ?? 0, stdout, stderr, kill, ended };
 }
 
 /** Runs a script to its end. */
@@ -49,17 +49,31 @@ export async function runToEnd(...parameters: Parameters<typeof run>) {
   return { code, stdout: process.stdout(), stderr: process.stderr() };
 }
 
-/** The built service, listening. */
-export async function runServer(env: Record<string, string>): Promise<Process & { origin: string }> {
-  const port = await closedPort();
-  const server = run('dist/src/server.js', [], { HOST: '127.0.0.1', ...env, PORT: String(port) });
+/** The built service (`npm run build` makes it), listening on a free port. Production expects a migrated database. */
+export async function runServer(env: Record<string, string>): Promise<ServiceProcess> {
+  const server = run('dist/src/server.js', [], { HOST: '127.0.0.1', ...env, PORT: '0' });
   let isOver = false;
   void server.ended.then(() => {
     isOver = true;
   });
-  while (!server.stdout().includes('"listening"')) {
+  for (;;) {
+    const [, port] = /"address":\{[^}]*"port":(\d+)\}.*"msg":"listening"/.exec(server.stdout()) ?? [];
+    if (port) return { ...server, origin: `http://127.0.0.1:${port}` };
     if (isOver) throw new Error(`The service did not start: ${server.stderr()}${server.stdout()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return { ...server, origin: `http://127.0.0.1:${port}` };
+}
+
+function collect(stream: NodeJS.ReadableStream): () => string {
+  let text = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (part) => {
+    text += part;
+  });
+  return () => text;
+}
+
+async function endOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
+  const [code, signal] = await once(child, 'close');
+  return code ?? signal;
 }

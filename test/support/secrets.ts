@@ -7,6 +7,9 @@ import type { Stage } from './stage.ts';
 
 /** One answer of the service, as it left. */
 export interface RecordedAnswer {
+  method: string;
+  /** Without the query, which can hold a code or a state. */
+  path: string;
   status: number;
   headers: OutgoingHttpHeaders;
   body: string;
@@ -15,11 +18,13 @@ export interface RecordedAnswer {
 /** Keeps each answer of `listener` in `answers`. */
 export function recordAnswers(listener: RequestListener, answers: RecordedAnswer[]): RequestListener {
   return (request, response) => {
+    const { method = '', url = '' } = request;
+    const [path = ''] = url.replace(/^https?:\/\/[^/]+/, '').split(/[?#]/, 1);
     const end = response.end.bind(response) as (...parts: unknown[]) => typeof response;
     response.end = (...parts: unknown[]) => {
       const [body] = parts;
       const text = typeof body === 'string' || Buffer.isBuffer(body) ? String(body) : '';
-      answers.push({ status: response.statusCode, headers: response.getHeaders(), body: text });
+      answers.push({ method, path, status: response.statusCode, headers: response.getHeaders(), body: text });
       return end(...parts);
     };
     listener(request, response);

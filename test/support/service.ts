@@ -1,16 +1,14 @@
+import { afterAll } from '@jest/globals';
 import supertest from 'supertest';
 import { createApp } from '../../src/app.ts';
 import { type Config, loadConfig } from '../../src/config.ts';
 import { type Context, createContext } from '../../src/context.ts';
 import { listen } from '../../src/lifecycle.ts';
 import { createLogger } from '../../src/logger.ts';
-import { Fernet } from '../../src/utils/fernet.ts';
+import { expectDocumented } from './documented.ts';
+import { environment } from './environment.ts';
 import type { IntuitSimulator } from './intuit-simulator/simulator.ts';
 import { type RecordedAnswer, recordAnswers } from './secrets.ts';
-
-export const REDIRECT_URI = 'http://localhost:8080/api/v1/oauth/quickbooks/callback';
-export const FRONTEND_URL = 'http://localhost:5173';
-export const ENCRYPTION_KEY = Fernet.generateKey();
 
 /** The real service on a free port, its log kept. */
 export interface TestService {
@@ -25,29 +23,12 @@ export interface TestService {
   close(): Promise<void>;
 }
 
-/** The variables of a service that speaks to the simulator. */
-export function environment(databaseUrl: string, simulator: IntuitSimulator): Record<string, string> {
-  return {
-    NODE_ENV: 'test',
-    LOG_LEVEL: 'trace',
-    DATABASE_URL: databaseUrl,
-    QBO_CLIENT_ID: simulator.settings.clientId,
-    QBO_CLIENT_SECRET: simulator.settings.clientSecret,
-    QBO_REDIRECT_URI: REDIRECT_URI,
-    QBO_AUTHORIZE_URL: simulator.urls.authorizeUrl,
-    QBO_TOKEN_URL: simulator.urls.tokenUrl,
-    QBO_REVOKE_URL: simulator.urls.revokeUrl,
-    QBO_API_BASE_URL: simulator.urls.apiBaseUrl,
-    ENCRYPTION_KEY,
-    OAUTH_STATE_SECRET: 'state-secret-of-the-tests-0123456789abcdef',
-    FRONTEND_URL,
-    PROVIDER_TIMEOUT_MS: '1000',
-    RATE_LIMIT_PER_MINUTE: '100000',
-    AUTH_DISABLED: 'true',
-  };
-}
+/** Every service that this test file started. */
+const started: TestService[] = [];
 
-/** Starts the service in this process. @param env is added to `environment()`. */
+afterAll(() => expectDocumented(started));
+
+/** Starts the service in this process, and has its answers checked in the end. @param env is added to `environment()`. */
 export async function startService(options: {
   databaseUrl: string;
   simulator: IntuitSimulator;
@@ -61,7 +42,7 @@ export async function startService(options: {
   const answers: RecordedAnswer[] = [];
   const server = await listen(recordAnswers(createApp(context), answers), { host: '127.0.0.1', port: 0 });
   const origin = `http://127.0.0.1:${server.address.port}`;
-  return {
+  const service: TestService = {
     origin,
     config,
     context,
@@ -73,6 +54,8 @@ export async function startService(options: {
       await context.close();
     },
   };
+  started.push(service);
+  return service;
 }
 
 const PREFIX = '/api/v1/oauth/quickbooks';

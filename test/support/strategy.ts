@@ -3,10 +3,10 @@ import { expect } from '@jest/globals';
 import { loadConfig } from '../../src/config.ts';
 import { type AccountingStrategy, ProviderError } from '../../src/strategies/base.ts';
 import { createStrategy } from '../../src/strategies/factory.ts';
+import { environment } from './environment.ts';
 import type { Fault } from './intuit-simulator/faults.ts';
 import type { IntuitSimulator } from './intuit-simulator/simulator.ts';
 import { secretsOfCalls } from './secrets.ts';
-import { environment } from './service.ts';
 
 /** How the simulator may leave a call without a whole answer. */
 export const UNANSWERED = [

@@ -8,6 +8,7 @@ import { migrateUp } from '../../src/db/migrations.ts';
 import { openSession, type Session } from '../../src/db/session.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import { createLogger, type Logger } from '../../src/logger.ts';
+import { createMetrics } from '../../src/metrics.ts';
 import { GrantRevoker } from '../../src/services/grant-revoker.ts';
 import { TokenManager } from '../../src/services/token-manager.ts';
 import type { AccountingStrategy } from '../../src/strategies/base.ts';
@@ -16,8 +17,8 @@ import { Fernet } from '../../src/utils/fernet.ts';
 import { InFlight } from '../../src/utils/in-flight.ts';
 import { seal } from '../../src/utils/seal.ts';
 import type { CreateDatabase, TestDatabase } from './databases.ts';
+import { ENCRYPTION_KEY, environment, REDIRECT_URI } from './environment.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
-import { ENCRYPTION_KEY, environment, REDIRECT_URI } from './service.ts';
 import { openTokens } from './token-datastore.ts';
 
 export const MINUTES = 60_000;
@@ -32,6 +33,7 @@ const TAKEOVER_MS = 50;
 export class TokenBench {
   readonly fernet = new Fernet([ENCRYPTION_KEY]);
   readonly logs: string[] = [];
+  readonly metrics = createMetrics();
   /** The statements that went to the database. */
   readonly queries: string[] = [];
   now = new Date();
@@ -84,6 +86,7 @@ export class TokenBench {
       revoker,
       inFlight,
       logger,
+      this.metrics,
       () => this.now,
       timeoutMs,
       TAKEOVER_MS,

@@ -5,6 +5,6 @@ import type { Session } from '../../src/db/session.ts';
 
 /** `oauth_tokens` with the tables that its changes are told and noted in. */
 export function openTokens(session: Session, now: () => Date): OAuthTokenDatastore {
-  const events = new ConnectionEventDatastore(session, now, undefined);
+  const events = new ConnectionEventDatastore(session, now, () => undefined, false);
   return new OAuthTokenDatastore(session, events, new PendingRevocationDatastore(session, now), now);
 }

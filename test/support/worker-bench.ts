@@ -7,8 +7,8 @@ import { openKnex } from '../../src/db/session.ts';
 import type { ConnectionEventRow, OAuthTokenRow, PendingRevocationRow } from '../../src/db/tables.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { CreateDatabase, TestDatabase } from './databases.ts';
+import { environment } from './environment.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
-import { environment } from './service.ts';
 
 export const SECONDS = 1_000;
 export const MINUTES = 60 * SECONDS;
@@ -84,14 +84,13 @@ export class WorkerBench {
 
   /** A request to the company, as the gateway makes it. Answers QuickBooks' status. */
   async use(organizationId: string, replica = this.home): Promise<number> {
-    const { signal } = new AbortController();
     const call = {
       organizationId,
       method: 'GET',
       resource: 'query?query=select%20*%20from%20Invoice',
       headers: {},
       body: undefined,
-      signal,
+      giveUp: new AbortController(),
     } as const;
     const answer = await replica.gateway.forward(call);
     await answer.body.dump();

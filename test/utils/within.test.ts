@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { within } from '../../src/utils/within.ts';
 
 const late = new Error('late');
+const makeLate = () => late;
 const never = new Promise<never>(() => undefined);
 
 describe('within a time', () => {
@@ -13,22 +14,22 @@ describe('within a time', () => {
   });
 
   it('answers what the promise answers', async () => {
-    expect(await within(1_000, Promise.resolve('in time'), late)).toBe('in time');
+    expect(await within(1_000, Promise.resolve('in time'), makeLate)).toBe('in time');
   });
 
   it('fails as the promise fails', async () => {
     const failure = new Error('its own');
-    await expect(within(1_000, Promise.reject(failure), late)).rejects.toBe(failure);
+    await expect(within(1_000, Promise.reject(failure), makeLate)).rejects.toBe(failure);
   });
 
   it('throws the given error when the time is over', async () => {
-    await expect(within(5, never, late)).rejects.toBe(late);
+    await expect(within(5, never, makeLate)).rejects.toBe(late);
   });
 
   it('leaves no timer behind that would keep the process alive', async () => {
     const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
     const before = timers();
-    await within(60_000, Promise.resolve(), late);
+    await within(60_000, Promise.resolve(), makeLate);
     expect(timers()).toBe(before);
   });
 
@@ -37,7 +38,7 @@ describe('within a time', () => {
     const slow = new Promise<void>((_, reject) => {
       fail = reject;
     });
-    await expect(within(5, slow, late)).rejects.toBe(late);
+    await expect(within(5, slow, makeLate)).rejects.toBe(late);
     fail(new Error('long after'));
     await new Promise(setImmediate);
   });

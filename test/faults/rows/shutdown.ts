@@ -33,10 +33,10 @@ async function stopInMidRefresh(stage: Stage, secondsLeft: number, signals: Node
   await delay(1_000); // the other callers are in by then
   const began = performance.now();
   for (const signal of signals) {
-    stage.a.signal(signal);
+    void stage.a.kill(signal);
     await delay(500);
   }
-  const code = await stage.a.exited;
+  const code = await stage.a.ended;
   const took = performance.now() - began;
   const answers = await waiting;
   const { generation } = await stage.row();

@@ -1,0 +1,44 @@
+import { createRequire } from 'node:module';
+import { OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi';
+import type { Config } from '../config.ts';
+import { problemSchema } from '../schemas/problem.ts';
+import { registerConnectionPaths } from './connection-paths.ts';
+import { registerDocsPaths } from './docs-paths.ts';
+import { registerGatewayPaths } from './gateway-paths.ts';
+import { HEADERS } from './headers.ts';
+import { DESCRIPTION, SECURITY_SCHEMES, TAGS } from './introduction.ts';
+import { registerOperationalPaths } from './operational-paths.ts';
+import { registerWebhooks } from './webhooks.ts';
+
+const { version } = createRequire(import.meta.url)('#package.json') as { version: string };
+
+/** The contract as OpenAPI 3.1, made from the schemas that check requests and give the answers their types. */
+export function openApiDocument({ quickbooks }: Pick<Config, 'quickbooks'>) {
+  const registry = new OpenAPIRegistry();
+  registerComponents(registry);
+  registerConnectionPaths(registry);
+  registerGatewayPaths(registry);
+  registerOperationalPaths(registry);
+  registerDocsPaths(registry);
+  registerWebhooks(registry);
+  const problem = { type: 'schema', schema: problemSchema } as const; // raw schemas refer to it, which the generator does not see
+  return new OpenApiGeneratorV31([problem, ...registry.definitions]).generateDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'Accounting Integration Service',
+      version,
+      description: DESCRIPTION,
+      contact: { name: 'Octup' },
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: new URL(quickbooks.redirectUri).origin }],
+    tags: TAGS,
+    security: [{ apiKey: [] }, { userToken: [] }],
+  });
+}
+
+function registerComponents(registry: OpenAPIRegistry): void {
+  for (const [name, header] of Object.entries(HEADERS)) registry.registerComponent('headers', name, header);
+  for (const [name, scheme] of Object.entries(SECURITY_SCHEMES))
+    registry.registerComponent('securitySchemes', name, scheme);
+}

@@ -1,0 +1,47 @@
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { Router } from 'express';
+import type { Context } from '../context.ts';
+import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
+import { openApiDocument } from '../openapi/document.ts';
+import { docsFile } from '../schemas/requests.ts';
+import { DOCS_CSP, DOCS_PAGE, DOCS_SCRIPT, DOCS_STYLE } from './docs-page.ts';
+
+const SWAGGER_UI = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+/** The rest are Swagger UI's. */
+const OWN_FILES: Partial<Record<string, string>> = { 'page.css': DOCS_STYLE, 'page.js': DOCS_SCRIPT };
+
+/** `/openapi.json`: the contract for programs. `/docs`: the same to read, with nothing from other hosts. */
+export function createDocsRouter({ config }: Context): Router {
+  const router = Router();
+  let document: string | undefined; // made when it is first asked for: a start has no use for it
+
+  router
+    .route('/openapi.json')
+    .get((_request, response) => {
+      document ??= JSON.stringify(openApiDocument(config));
+      response.type('json').send(document);
+    })
+    .all(methodNotAllowed('GET, HEAD'));
+
+  router
+    .route('/docs')
+    .get((_request, response) => {
+      response.set('Content-Security-Policy', DOCS_CSP).type('html').send(DOCS_PAGE);
+    })
+    .all(methodNotAllowed('GET, HEAD'));
+
+  router
+    .route('/docs/:file')
+    .get((request, response, next) => {
+      const { data: file } = docsFile.safeParse(request.params['file']);
+      if (!file) return next('route');
+      response.set('Cache-Control', 'public, max-age=3600');
+      const own = OWN_FILES[file];
+      if (own) response.type(file).send(own);
+      else response.sendFile(file, { root: SWAGGER_UI, acceptRanges: false, cacheControl: false, lastModified: false });
+    })
+    .all(methodNotAllowed('GET, HEAD'));
+
+  return router;
+}

@@ -1,0 +1,28 @@
+import { Fernet } from '../../src/utils/fernet.ts';
+import type { IntuitSimulator } from './intuit-simulator/simulator.ts';
+
+export const REDIRECT_URI = 'http://localhost:8080/api/v1/oauth/quickbooks/callback';
+export const FRONTEND_URL = 'http://localhost:5173';
+export const ENCRYPTION_KEY = Fernet.generateKey();
+
+/** The variables of a service that speaks to the simulator. */
+export function environment(databaseUrl: string, simulator: IntuitSimulator): Record<string, string> {
+  return {
+    NODE_ENV: 'test',
+    LOG_LEVEL: 'trace',
+    DATABASE_URL: databaseUrl,
+    QBO_CLIENT_ID: simulator.settings.clientId,
+    QBO_CLIENT_SECRET: simulator.settings.clientSecret,
+    QBO_REDIRECT_URI: REDIRECT_URI,
+    QBO_AUTHORIZE_URL: simulator.urls.authorizeUrl,
+    QBO_TOKEN_URL: simulator.urls.tokenUrl,
+    QBO_REVOKE_URL: simulator.urls.revokeUrl,
+    QBO_API_BASE_URL: simulator.urls.apiBaseUrl,
+    ENCRYPTION_KEY,
+    OAUTH_STATE_SECRET: 'state-secret-of-the-tests-0123456789abcdef',
+    FRONTEND_URL,
+    PROVIDER_TIMEOUT_MS: '1000',
+    RATE_LIMIT_PER_MINUTE: '100000',
+    AUTH_DISABLED: 'true',
+  };
+}
