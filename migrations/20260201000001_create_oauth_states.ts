@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 
-/** The states already used: inserting the id before the exchange is what makes a state single-use. */
+/** The states and connect links already used: inserting a state's id before the exchange is what makes it single-use. */
 export async function up(knex: Knex): Promise<void> {
   await knex.schema.createTable('oauth_states', (table) => {
     table.string('state_id', 36).collate('ascii_bin').primary();

@@ -44,7 +44,7 @@ export interface Config {
 
 type EnvironmentSchema = ReturnType<typeof environmentSchema>;
 
-/** Names every wrong variable, one line each, and none of their values. */
+/** What is wrong with how the process was started, one line each, and no variable's value. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 
@@ -79,7 +79,7 @@ export function readEnvironment(): Environment {
   return process.env;
 }
 
-/** @throws ConfigError */
+/** The service's settings, from its variables. @throws ConfigError */
 export function loadConfig(environment: Environment): Config {
   const { production, simulated, schema, input } = prepare(environment);
   const env = parse(schema, input);

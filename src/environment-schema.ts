@@ -8,6 +8,7 @@ export type Environment = Record<string, string | undefined>;
 /** Where the data lie. */
 export type DatabaseConfig = { client: 'mysql'; url: string } | { client: 'sqlite'; filename: string };
 
+/** Where the service listens unless told. */
 export const DEFAULT_PORT = 8080;
 
 const logLevel = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']);

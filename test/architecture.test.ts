@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** What the files of each part may import of the others, beside their own. */
 const MAY_IMPORT: Record<string, string[]> = {
   server: ['app', 'config', 'context', 'lifecycle', 'logger'],
-  commands: ['config', 'context', 'lifecycle', 'logger', 'db', 'datastores', 'services', 'models', 'utils', 'errors'],
+  commands: ['config', 'lifecycle', 'db', 'datastores', 'services', 'utils'],
   worker: ['config', 'context', 'lifecycle', 'logger'],
   lifecycle: ['config', 'errors', 'logger'],
   app: ['context', 'config', 'routes', 'middleware', 'errors'],

@@ -1,6 +1,7 @@
-import { isDuplicate, type Session } from '../db/session.ts';
+import { isDuplicate } from '../db/database-errors.ts';
+import type { Session } from '../db/session.ts';
 
-/** `oauth_states`: the states already used. */
+/** `oauth_states`: the ids of states and connect links already used. */
 export class OAuthStateDatastore {
   constructor(private readonly session: Session) {}
 

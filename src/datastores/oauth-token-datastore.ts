@@ -20,12 +20,6 @@ export interface FailedRefresh {
   isFailing: boolean;
 }
 
-/** A connection that was ended, as it was, and the grant of it that is to be revoked now. */
-interface Ended {
-  connection: Connection;
-  revocation: PendingRevocation | undefined;
-}
-
 /** The worker tries a revocation after this long: who noted it tries first. */
 const REVOCATION_HEADSTART_MS = 60_000;
 
@@ -49,24 +43,21 @@ export class OAuthTokenDatastore {
     return this.session.query(async (db) => (await db('oauth_tokens').where(company).first('token_id')) !== undefined);
   }
 
-  /** Stores a new connection in place of the organization's current one. May be repeated. */
-  async replaceActive(connection: NewConnection, actor: string): Promise<Ended | undefined> {
+  /** Stores a new connection in place of the organization's current one. May be repeated. Answers what is to be revoked now. */
+  async replaceActive(connection: NewConnection, actor: string): Promise<PendingRevocation | undefined> {
     const { organizationId, system, realmId, tokenId } = connection;
     return this.session.transaction(async (trx) => {
       const current = await this.selectCurrent(trx, organizationId, system);
       if (current?.tokenId === tokenId) return undefined; // stored before, by a try whose answer was lost
-      const replaced = current && (await this.end(trx, current, 'replaced'));
+      if (current) await this.end(trx, current, 'replaced');
       await trx('oauth_tokens').insert(toRow(connection, this.now()));
       await countChange(trx, current && stateOf(current), 'active');
-      await this.tell(trx, connection, replaced ? 'reconnected' : 'connected', {
+      await this.tell(trx, connection, current ? 'reconnected' : 'connected', {
         actor,
         intuitTid: connection.intuitTid,
       });
       // The same company's old tokens are left alone: to revoke them could end the new grant.
-      const isOther = replaced !== undefined && replaced.realmId !== realmId;
-      return (
-        replaced && { connection: replaced, revocation: isOther ? await this.noteGrant(trx, replaced) : undefined }
-      );
+      return current && current.realmId !== realmId ? this.noteGrant(trx, current) : undefined;
     });
   }
 
@@ -171,28 +162,27 @@ export class OAuthTokenDatastore {
     });
   }
 
-  /** Ends the organization's current connection. */
-  async disconnect(organizationId: string, system: AccountingSystem, actor: string): Promise<Ended | undefined> {
+  /** Ends the organization's current connection. Answers what is to be revoked now. */
+  async disconnect(
+    organizationId: string,
+    system: AccountingSystem,
+    actor: string,
+  ): Promise<PendingRevocation | undefined> {
     return this.session.transaction(async (trx) => {
       const current = await this.selectCurrent(trx, organizationId, system);
       if (!current) return undefined;
-      const connection = await this.end(trx, current, 'disconnected');
+      await this.end(trx, current, 'disconnected');
       await countChange(trx, stateOf(current), undefined);
-      await this.tell(trx, connection, 'disconnected', { actor });
-      return { connection, revocation: await this.noteGrant(trx, connection) };
+      await this.tell(trx, current, 'disconnected', { actor });
+      return this.noteGrant(trx, current);
     });
   }
 
-  private async end(
-    trx: Knex.Transaction,
-    current: Connection,
-    reason: 'replaced' | 'disconnected',
-  ): Promise<Connection> {
+  private async end(trx: Knex.Transaction, current: Connection, reason: 'replaced' | 'disconnected'): Promise<void> {
     const ended = await trx('oauth_tokens')
       .where({ token_id: current.tokenId, generation: current.generation })
       .update({ ...this.inactive(current, reason), ...NO_CIPHERTEXT, next_care_at: null });
     if (ended === 0) throw new ConflictError('the connection was changed meanwhile');
-    return current;
   }
 
   private inactive({ generation }: Connection, reason: LossReason | 'replaced' | 'disconnected') {

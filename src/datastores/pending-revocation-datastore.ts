@@ -54,13 +54,13 @@ export class PendingRevocationDatastore {
 
   /** Takes the right to try until an instant. Undefined where somebody else has it. */
   async claim(revocation: PendingRevocation, until: Date): Promise<PendingRevocation | undefined> {
-    const { revocationId, nextAttemptAt, failures } = revocation;
+    const { revocationId, nextAttemptAt } = revocation;
     const changed = await this.session.query((db) =>
       db('pending_revocations')
         .where({ revocation_id: revocationId, next_attempt_at: nextAttemptAt })
         .update({ next_attempt_at: until }),
     );
-    return changed > 0 ? { ...revocation, nextAttemptAt: until, failures } : undefined;
+    return changed > 0 ? { ...revocation, nextAttemptAt: until } : undefined;
   }
 
   async postpone({ revocationId, failures }: PendingRevocation, until: Date): Promise<void> {

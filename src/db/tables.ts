@@ -38,7 +38,7 @@ export interface OAuthTokenRow {
   current_key: 1 | null;
 }
 
-/** A row of `oauth_states`: a state that was used. */
+/** A row of `oauth_states`: a state or a connect link that was used. */
 interface OAuthStateRow {
   state_id: string;
   expires_at: StoredInstant;

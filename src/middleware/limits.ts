@@ -10,6 +10,7 @@ export const limitBody: RequestHandler = (request, _response, next) => {
   next();
 };
 
+/** What a larger body is answered. */
 export function payloadTooLarge(): AppError {
   return new AppError('payload_too_large', 'The body is larger than 1 MiB.');
 }

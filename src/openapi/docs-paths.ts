@@ -55,7 +55,7 @@ export function registerDocsPaths(registry: OpenAPIRegistry): void {
           'image/png': { schema: {} },
         },
       },
-      ...problems(registry, ['not_found']),
+      ...problems(registry, ['invalid_request', 'not_found']),
     },
   });
 }

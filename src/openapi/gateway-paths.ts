@@ -37,7 +37,7 @@ const ADDRESSES = [
   {
     prefix: '/api/v1/quickbooks',
     suffix: '',
-    told: "Forwards the call to `/v3/company/{realmId}/{resource}` of Intuit's API with the connection's access token, which is renewed if need be. Query and body go as they are; of the headers `Accept`, `Accept-Encoding`, `Accept-Language`, `Content-Type` and `Content-Encoding`. The answer is streamed back.",
+    told: "Forwards the call to `/v3/company/{realmId}/{resource}` of Intuit's API with the connection's access token, which is renewed if need be. Query and body go as they are; of the headers `Accept`, `Accept-Encoding`, `Accept-Language`, `Content-Type` and `Content-Encoding`, and the request's `X-Request-Id`. The answer is streamed back.",
   },
   {
     prefix: '/v3/company',

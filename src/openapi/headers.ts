@@ -83,7 +83,7 @@ export const ALWAYS = ['X-Request-Id'] as const;
 /** On every answer of a limited route, once its limit was looked at. */
 export const LIMITED = [...ALWAYS, 'RateLimit', 'RateLimit-Policy'] as const;
 
-/** What a caller may send with every call. */
+/** What a program may send with every call. */
 export const requestHeaders = z.object({
   'X-Request-Id': z
     .string()

@@ -15,14 +15,16 @@ that its claim names). Development needs none.
 **Errors** are \`application/problem+json\` with a \`code\` to decide by. What QuickBooks itself answers at the gateway passes
 through unchanged and never has this content type.
 
-**On every answer**: \`X-Request-Id\`, \`Cache-Control: no-store\`, and headers that keep browsers from framing and guessing.
+**On every answer**: \`X-Request-Id\`, \`Cache-Control: no-store\` (the files of \`/docs\` aside), and headers that keep browsers from framing and guessing.
 Field names are snake_case, instants ISO 8601 in UTC with milliseconds.
 
 **Methods.** \`HEAD\` works where a GET changes nothing, so not on connect, callback and gateway. Any other method than the
 ones listed is 405. \`OPTIONS\` answers the preflight of the frontend's pages; those of other origins may not call.
 
 **Limits**, per minute: the change of a connection 60 (or as configured), by caller; status, events and gateway ten times
-this, by caller; connect and callback in a browser by address. The \`RateLimit\` headers tell what is left.
+this, by caller; connect and callback in a browser by address. A caller is an API key or a JWT's subject, without them the
+address. Refused credentials count by address too; good ones pass all the same. Health, metrics and this reference are not
+limited. The \`RateLimit\` headers tell what is left.
 `.trim();
 
 /** The document's chapters. */

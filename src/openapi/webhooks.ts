@@ -22,7 +22,7 @@ export function registerWebhooks(registry: OpenAPIRegistry): void {
       },
     },
     responses: {
-      '2XX': { description: 'Taken. The body is not read.' },
+      '2XX': { description: 'Taken, once it has ended within 10 seconds. What it says does not matter.' },
       default: {
         description: 'Not taken, as is no answer within 10 seconds: it is posted again, less and less often.',
       },

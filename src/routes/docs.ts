@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Router } from 'express';
 import type { Context } from '../context.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
@@ -33,13 +34,11 @@ export function createDocsRouter({ config }: Context): Router {
 
   router
     .route('/docs/:file')
-    .get((request, response, next) => {
+    .get(async (request, response, next) => {
       const { data: file } = docsFile.safeParse(request.params['file']);
       if (!file) return next('route');
-      response.set('Cache-Control', 'public, max-age=3600');
-      const own = OWN_FILES[file];
-      if (own) response.type(file).send(own);
-      else response.sendFile(file, { root: SWAGGER_UI, acceptRanges: false, cacheControl: false, lastModified: false });
+      const content = OWN_FILES[file] ?? (await readFile(join(SWAGGER_UI, file)));
+      response.set('Cache-Control', 'public, max-age=3600').type(file).send(content);
     })
     .all(methodNotAllowed('GET, HEAD'));
 

@@ -26,7 +26,7 @@ export function createGatewayRouter({ gateway, rateLimits }: Context): Router {
   const router = Router();
 
   router
-    .route('/:organization_id/*resource')
+    .route('/:organization_id/*resource') // by this ending it is measured
     .head(methodNotAllowed('GET, POST'))
     .get(rateLimits.read, forward(gateway))
     .post(rateLimits.read, forward(gateway))

@@ -29,7 +29,7 @@ export const statusSchema = z
     }),
     reason: lossReason.nullable(),
     refresh_token_expires_at: instant(
-      'When the connection ends if nothing renews it. The service does so in time.',
+      'When the connection ends if nothing renews it, which the service does in time; or its five-year end, which only connecting again moves.',
     ).nullable(),
     last_refreshed_at: instant('When the tokens were last renewed; null where they never were.').nullable(),
   })

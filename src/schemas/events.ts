@@ -19,7 +19,7 @@ const eventType = oneOf<ConnectionEventType>(
 ).meta({ id: 'EventType' });
 
 /** One thing that happened to an organization's connection, as callers and receivers see it. */
-export const eventSchema = z
+const eventSchema = z
   .object({
     event_id: z.uuid().meta({ example: '6e1c2f0a-3f5e-4f1e-9a2b-8a0f3c1d5e77' }),
     type: eventType,

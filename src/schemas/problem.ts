@@ -9,7 +9,8 @@ export const ERRORS: Record<ErrorCode, string> = {
   invalid_state: "the state is forged, expired (10 minutes), already used, or another browser's",
   authorization_code_rejected: 'Intuit refused the code',
   company_mismatch: 'the new token does not open the company named by `realmId`',
-  unauthorized: 'there are no credentials, or wrong ones, or a link that is used or expired',
+  unauthorized:
+    "there are no credentials, or wrong ones, or a link that is used, expired, altered or another organization's",
   forbidden: "the credentials are another organization's, or a page of a foreign `Origin` posts",
   not_found: 'there is no such address',
   connection_not_found: 'the organization has no connection: it never had one, or was disconnected',
@@ -20,7 +21,8 @@ export const ERRORS: Record<ErrorCode, string> = {
   internal_error: 'a fault of this service, of which nothing more is told',
   provider_error: 'Intuit refused this service itself, redirected, or answered in a way that cannot be used',
   provider_unavailable: 'Intuit did not answer in time, or its token endpoint is overloaded or failing',
-  service_unavailable: 'the database of this service, or the key set that JWTs are checked against, is away',
+  service_unavailable:
+    'the database of this service is away or not migrated, or the key set that JWTs are checked against is away',
 };
 
 /** Every error of this service (RFC 9457). */

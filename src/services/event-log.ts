@@ -1,7 +1,6 @@
 import type { Logger } from '../logger.ts';
 import type { ConnectionEvent } from '../models/connection-event.ts';
 
-/** They are bad news for the customer. */
 const BAD_NEWS = ['lost', 'refresh_failing'];
 
 /** One line for each event of a connection's life. */

@@ -29,14 +29,17 @@ export function providerUnavailable(seconds: number = RETRY_AFTER_SECONDS, reaso
   );
 }
 
+/** The provider refused this service itself, or cannot be understood. @param reason for the log alone */
 export function providerError(reason?: string): AppError {
   return new AppError('provider_error', 'QuickBooks answered this service in a way it cannot use.', undefined, reason);
 }
 
+/** There is no connection, nor was one lost. */
 export function connectionNotFound(): AppError {
   return new AppError('connection_not_found', 'This organization is not connected to QuickBooks.');
 }
 
+/** The connection is lost: only the person can mend it. */
 export function reauthorizationRequired(): AppError {
   return new AppError('reauthorization_required', 'The connection to QuickBooks was lost. Please connect again.');
 }

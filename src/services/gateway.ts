@@ -59,7 +59,7 @@ export class Gateway {
     const answer = await this.send(call, opened);
     if (answer.statusCode !== 401) return this.withoutRedirect(answer);
     discard(answer); // its text can quote the token
-    const renewed = await this.tokenManager.renew(opened.connection);
+    const renewed = await this.tokenManager.replaceRefused(opened.connection);
     const again = await this.send(call, renewed);
     if (again.statusCode !== 401) return this.withoutRedirect(again);
     discard(again);

@@ -8,19 +8,19 @@ const CHECK_TIMEOUT_MS = 2_000;
 /** Tells whether this process can do its work. */
 export class Health {
   private readonly flights = new SingleFlight<Readiness['checks']>();
-  private stopping = false;
+  private isStopping = false;
 
   constructor(private readonly migrations: MigrationDatastore) {}
 
   /** From now on the process takes no new work. */
   stop(): void {
-    this.stopping = true;
+    this.isStopping = true;
   }
 
   async readiness(): Promise<Readiness> {
     const checks = await this.flights.run('check', () => this.check()); // anyone may ask, and as often as he likes
     const isReady = checks.database === 'ok' && checks.migrations === 'ok';
-    return { status: this.stopping ? 'stopping' : isReady ? 'ready' : 'unavailable', checks };
+    return { status: this.isStopping ? 'stopping' : isReady ? 'ready' : 'unavailable', checks };
   }
 
   private async check(): Promise<Readiness['checks']> {

@@ -81,7 +81,7 @@ export class OAuthService {
     }
     if ('error' in parameters) return this.refuse(state, parameters.error);
     await this.revoker.holdBack(parameters.realmId, state.system);
-    const tokens = await this.exchangeCode(parameters.code);
+    const tokens = await this.exchangeCode(state, parameters);
     const companyName = await this.verifyCompany(state, parameters.realmId, tokens);
     await this.store(state, parameters.realmId, companyName, tokens);
     return { connected: true };
@@ -94,12 +94,16 @@ export class OAuthService {
     return { connected: false, error: reason };
   }
 
-  private async exchangeCode(code: string): Promise<NewTokenSet> {
+  private async exchangeCode(
+    { organizationId }: OAuthState,
+    { code, realmId }: { code: string; realmId: string },
+  ): Promise<NewTokenSet> {
     try {
       return await this.strategy.exchangeCode(code);
     } catch (error) {
       if (error instanceof ProviderError) {
-        this.logger[error.failure === 'misconfigured' ? 'error' : 'warn'](error.toLog(), 'code not exchanged');
+        const facts = { organization_id: organizationId, realm_id: realmId, ...error.toLog() };
+        this.logger[error.failure === 'misconfigured' ? 'error' : 'warn'](facts, 'code not exchanged');
       }
       throw toAppError(error, {
         code: 'authorization_code_rejected',
@@ -115,7 +119,8 @@ export class OAuthService {
     } catch (error) {
       if (!(error instanceof ProviderError)) throw error;
       if (error.failure === 'refused') return this.rejectCompany(state, realmId, tokens, error.facts.intuitTid);
-      this.logger.warn({ ...error.toLog(), realm_id: realmId }, 'company name not read; connecting without it');
+      const facts = { organization_id: state.organizationId, realm_id: realmId, ...error.toLog() };
+      this.logger.warn(facts, 'company name not read; connecting without it');
       return undefined;
     }
   }
@@ -143,13 +148,13 @@ export class OAuthService {
       companyName,
       ...seal(this.fernet, tokens),
     };
-    const replaced = await persistently(() => this.tokens.replaceActive(connection, actor), this.patienceMs);
-    if (replaced?.revocation) await this.tryRevocation(replaced.revocation);
+    const revocation = await persistently(() => this.tokens.replaceActive(connection, actor), this.patienceMs);
+    if (revocation) await this.tryRevocation(revocation);
   }
 
   private async end(organizationId: string, actor: string): Promise<void> {
-    const ended = await this.tokens.disconnect(organizationId, this.strategy.system, actor);
-    if (ended?.revocation) await this.tryRevocation(ended.revocation);
+    const revocation = await this.tokens.disconnect(organizationId, this.strategy.system, actor);
+    if (revocation) await this.tryRevocation(revocation);
   }
 
   /** No longer than one call may take: the database can hang as well as the provider, and the worker tries again. */

@@ -73,7 +73,7 @@ export class TokenManager {
   }
 
   /** A token in place of one that the provider refused, unless it was renewed meanwhile. @throws as `accessToken` */
-  async renew(refused: Connection): Promise<OpenConnection> {
+  async replaceRefused(refused: Connection): Promise<OpenConnection> {
     const connection = await this.find(refused.organizationId);
     if (!isSame(connection, refused)) return this.open(connection);
     return this.open(
@@ -101,7 +101,7 @@ export class TokenManager {
     try {
       return await this.takeTurn(connection);
     } catch (err) {
-      if (!(err instanceof AppError)) this.tell('error', 'refresh failed by a fault of ours', connection, { err });
+      if (!(err instanceof AppError)) this.log('error', 'refresh failed by a fault of ours', connection, { err });
       throw err;
     }
   }
@@ -184,16 +184,16 @@ export class TokenManager {
       return this.tokens.findCurrent(connection.organizationId, connection.system);
     };
     const current = await persistently(save, undefined, (err) => {
-      if (!(err instanceof AppError)) this.tell('error', 'refresh not saved yet', connection, { err });
+      if (!(err instanceof AppError)) this.log('error', 'refresh not saved yet', connection, { err });
       return true; // nothing is worse than to drop the answer
     });
     const facts = { intuit_tid: answer.intuitTid, generation: current?.generation };
     if (current?.tokenId === connection.tokenId) {
       this.count('success');
-      this.tell('info', 'refreshed', connection, facts);
+      this.log('info', 'refreshed', connection, facts);
     } else {
       this.count('superseded'); // disconnected or replaced meanwhile: that wins
-      this.tell('info', 'refresh superseded', connection, facts);
+      this.log('info', 'refresh superseded', connection, facts);
       await this.revoker.revokeLoose({ ...connection, refreshToken: renewed.refreshToken });
     }
     return orThrow(current);
@@ -207,7 +207,7 @@ export class TokenManager {
       this.count('superseded');
       return orThrow(current);
     }
-    this.tell('warn', 'refresh token refused', connection, error.toLog());
+    this.log('warn', 'refresh token refused', connection, error.toLog());
     const reason = connection.refresh.startedAt ? 'rotation_lost' : 'authorization_revoked';
     const isLost = await this.lose(connection, reason, error.facts.intuitTid);
     this.count(!isLost ? 'superseded' : reason === 'rotation_lost' ? reason : 'revoked');
@@ -230,13 +230,13 @@ export class TokenManager {
       const isForEveryone = ['invalid_client', 'unauthorized_client'].includes(facts.reason ?? '');
       const until = this.now().getTime() + timing.MISCONFIGURED_PAUSE_MS;
       this.pauses.set(isForEveryone ? EVERYONE : connection.tokenId, until);
-      this.tell('error', 'Intuit refuses this service: check its key pair', connection, error.toLog());
+      this.log('error', 'Intuit refuses this service: check its key pair', connection, error.toLog());
       await this.release(connection, owner, before, facts.intuitTid);
       return providerError();
     }
     const failures = connection.refresh.failures + 1;
     const nextAttemptAt = timing.nextAttempt(failures, facts.retryAfterSeconds, this.now());
-    this.tell('warn', 'refresh failed', connection, { ...error.toLog(), failures });
+    this.log('warn', 'refresh failed', connection, { ...error.toLog(), failures });
     const startedAt = facts.outcomeUnknown ? this.now() : before.startedAt;
     const isFailing = before.isFailing || !timing.isValid(connection, this.now());
     const keepsLease = facts.reason === 'TimeoutError'; // the provider may be at work on it still
@@ -250,7 +250,7 @@ export class TokenManager {
   private async release(connection: Connection, owner: string, failed: FailedRefresh, tid?: string): Promise<void> {
     const release = () => this.tokens.failRefresh(connection, owner, failed, tid);
     await persistently(release, timing.RELEASE_PATIENCE_MS).catch((err) =>
-      this.tell('warn', 'lease not released', connection, { err }),
+      this.log('warn', 'lease not released', connection, { err }),
     );
   }
 
@@ -272,7 +272,7 @@ export class TokenManager {
     this.metrics.refreshes.inc({ outcome });
   }
 
-  private tell(level: 'info' | 'warn' | 'error', event: string, connection: Connection, facts: object): void {
+  private log(level: 'info' | 'warn' | 'error', event: string, connection: Connection, facts: object): void {
     const { organizationId, realmId } = connection;
     this.logger[level]({ event, organization_id: organizationId, realm_id: realmId, ...facts }, event);
   }

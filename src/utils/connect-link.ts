@@ -50,6 +50,7 @@ export class ConnectLinks {
   }
 }
 
+/** What a link that opens nothing is answered. */
 export function linkRefused(): AppError {
   return new AppError('unauthorized', 'This link has expired or was already used. Please ask for a new one.');
 }

@@ -1,4 +1,4 @@
-import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers'; // where the simulation puts its own time
 
 /** What `promise` answers, if it does so in time; else what `late` makes is thrown, and the promise is left to itself. */
 export async function within<T>(milliseconds: number, promise: Promise<T>, late: () => Error): Promise<T> {

@@ -34,11 +34,15 @@ describeEachDatabase('stored connections', (createDatabase) => {
 
   /** What was replaced, as it was. */
   async function replace(connection: NewConnection): Promise<Connection | undefined> {
-    return (await tokens.replaceActive(connection, 'somebody'))?.connection;
+    const before = await tokens.findCurrent(connection.organizationId, 'quickbooks');
+    await tokens.replaceActive(connection, 'somebody');
+    return before;
   }
 
   async function disconnect(organizationId: string): Promise<Connection | undefined> {
-    return (await tokens.disconnect(organizationId, 'quickbooks', 'somebody'))?.connection;
+    const before = await tokens.findCurrent(organizationId, 'quickbooks');
+    await tokens.disconnect(organizationId, 'quickbooks', 'somebody');
+    return before;
   }
 
   it('come back as they were stored', async () => {
@@ -139,9 +143,11 @@ describeEachDatabase('stored connections', (createDatabase) => {
 
   it('are one for an organization whatever happens at once', async () => {
     const work = Array.from({ length: 20 }, (_, index) =>
-      index % 4 === 3 ? disconnect('acme') : replace(connectionOf({ realmId: String(index) })),
+      index % 4 === 3
+        ? tokens.disconnect('acme', 'quickbooks', 'somebody')
+        : tokens.replaceActive(connectionOf({ realmId: String(index) }), 'somebody'),
     );
-    const ended = (await Promise.all(work)).flatMap((connection) => connection?.realmId ?? []);
+    const ended = (await Promise.all(work)).flatMap((revocation) => revocation?.realmId ?? []);
     const current = await tokens.findCurrent('acme', 'quickbooks');
     const all = [...ended, ...(current ? [current.realmId] : [])].map(Number).sort((a, b) => a - b);
     expect(all).toEqual([0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18]); // each ended by one, none forgotten

@@ -26,6 +26,7 @@ describe('the reference, open to everybody', () => {
       expect(headers['cache-control']).toBe('public, max-age=3600');
       expect(headers['content-type']).toMatch(/^(text\/css|text\/javascript|image\/png)/);
       expect(Number(headers['content-length'])).toBeGreaterThan(100);
+      await http().get(part).set('If-Match', 'another').expect(200);
     }
   });
 

@@ -95,7 +95,7 @@ function startOurs(surroundings: Surroundings, session: Session, fernet: Fernet,
     call: async (organizationId) => {
       const opened = await tokenManager.accessToken(organizationId);
       if (provider.opens(opened.accessToken)) return;
-      const renewed = await tokenManager.renew(opened.connection);
+      const renewed = await tokenManager.replaceRefused(opened.connection);
       if (!provider.opens(renewed.accessToken)) throw new Error('refused a token that was just renewed');
     },
     connect: async (organizationId, realmId, code) => {
