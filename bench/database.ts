@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import mysql from 'mysql2/promise';
 import { migrateUp } from '../src/db/migrations.ts';
 import { openKnex } from '../src/db/session.ts';
 import type { Fernet } from '../src/utils/fernet.ts';
 import { randomAccessToken, randomRefreshToken } from '../test/support/intuit-simulator/random-values.ts';
+import { createOnServer } from '../test/support/own-database.ts';
 
 /** A database of the benchmark's own, migrated, with this many organizations connected: `org-1`, `org-2` … */
 export interface FilledDatabase {
@@ -40,12 +40,7 @@ type Row = mysql.RowDataPacket;
 
 /** Makes a database with rows in it. Their tokens are valid for a day, so that nothing of them is due meanwhile. */
 export async function createFilled(serverUrl: string, rows: number, fernet: Fernet): Promise<FilledDatabase> {
-  const name = `bench_${randomUUID().replaceAll('-', '')}`;
-  await withConnection(serverUrl, (connection) => connection.query(`CREATE DATABASE ${name}`));
-  const url = Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href;
-  const drop = async () => {
-    await withConnection(serverUrl, (connection) => connection.query(`DROP DATABASE ${name}`));
-  };
+  const { url, drop } = await createOnServer(serverUrl);
   try {
     await migrate(url);
     await withConnection(url, (connection) => fill(connection, rows, fernet));

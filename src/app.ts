@@ -6,9 +6,8 @@ import { authenticate } from './middleware/authenticate.ts';
 import { createErrorHandler, pageForBrowsers } from './middleware/error-handler.ts';
 import { errorPageStyleSource } from './middleware/error-page.ts';
 import { limitBody } from './middleware/limits.ts';
-import { measureRequests } from './middleware/measure.ts';
 import { allowOrigins } from './middleware/origins.ts';
-import { noteMount, requestLog } from './middleware/request-log.ts';
+import { noteMount, observeRequests } from './middleware/request-log.ts';
 import { createDocsRouter } from './routes/docs.ts';
 import { createGatewayRouter } from './routes/gateway.ts';
 import { createHealthRouter } from './routes/health.ts';
@@ -23,8 +22,7 @@ export function createApp(context: Context): Express {
   app.disable('etag');
   app.set('trust proxy', config.trustProxy);
 
-  app.use(requestLog(logger));
-  app.use(measureRequests(context.metrics));
+  app.use(observeRequests(logger, context.metrics));
   app.use(helmet(securityHeaders(config.production)));
   app.use(noStore);
   app.use([`${OAUTH}/connect`, `${OAUTH}/callback`], pageForBrowsers);

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
-import { createSqlite, type TestDatabase } from './support/databases.ts';
+import { createSqlite } from './support/databases.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './support/intuit-simulator/simulator.ts';
+import type { TestDatabase } from './support/own-database.ts';
 import { startService, type TestService } from './support/service.ts';
 
 const README = readFileSync('README.md', 'utf8');

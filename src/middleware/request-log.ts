@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
+import { measureRequest } from './measure.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
@@ -12,16 +14,22 @@ declare module 'express-serve-static-core' {
 /** The form of an id that a caller may give its request. */
 export const CALLERS_OWN_ID = /^[A-Za-z0-9._-]{8,128}$/;
 
-/** Gives each request its id and its line in the log: the route's pattern, never the address, which can hold a code or a state. */
-export function requestLog(logger: Logger): RequestHandler {
+/**
+ * Gives each request its id, its line in the log and its place in the metrics: the route's pattern, never the address,
+ * which can hold a code or a state.
+ */
+export function observeRequests(logger: Logger, metrics: Metrics): RequestHandler {
   const lines = logger.child({}, { redact: [] }); // a line has no secret's name: to look for one costs as much as the line
   return (request, response, next) => {
     const begun = performance.now();
     request.id = idOf(request);
     response.setHeader('X-Request-Id', request.id);
-    response.once('close', () =>
-      lines.info(describe(request, response, Math.round(performance.now() - begun)), 'request'),
-    );
+    response.once('close', () => {
+      const milliseconds = performance.now() - begun;
+      const route = routeOf(request, response);
+      lines.info(describe(request, response, route, milliseconds), 'request');
+      measureRequest(metrics, request, response, route, milliseconds);
+    });
     next();
   };
 }
@@ -31,15 +39,15 @@ function idOf(request: Request): string {
   return typeof given === 'string' && CALLERS_OWN_ID.test(given) ? given : randomUUID();
 }
 
-function describe(request: Request, response: Response, durationMs: number) {
+function describe(request: Request, response: Response, route: string, milliseconds: number) {
   const { caller, errorCode, organizationId } = response.locals;
   return {
     request_id: request.id,
     method: request.method,
-    route: routeOf(request, response),
+    route,
     status: response.headersSent ? response.statusCode : undefined,
     code: errorCode,
-    duration_ms: durationMs,
+    duration_ms: Math.round(milliseconds),
     organization_id: organizationId,
     actor: caller?.actor,
     ...(response.writableFinished ? {} : { aborted: true }),
@@ -47,7 +55,7 @@ function describe(request: Request, response: Response, durationMs: number) {
 }
 
 /** The pattern of the route that a request met, as far as it came. */
-export function routeOf({ route }: Request, { locals }: Response): string {
+function routeOf({ route }: Request, { locals }: Response): string {
   return route ? `${locals['mount'] ?? ''}${route.path}` : 'unmatched';
 }
 

@@ -154,9 +154,8 @@ export class TokenManager {
   private async refuseWhereHopeless(connection: Connection): Promise<void> {
     const now = this.now().getTime();
     const isHeld = connection.refresh.lease === 'held'; // its holder's answer may come still
-    if (connection.refreshTokenExpiresAt.getTime() <= now && !isHeld) {
-      if (await this.lose(connection, 'refresh_token_expired')) throw reauthorizationRequired();
-    }
+    const isOver = connection.refreshTokenExpiresAt.getTime() <= now && !isHeld;
+    if (isOver && (await this.lose(connection, 'refresh_token_expired'))) throw reauthorizationRequired();
     if (this.isPaused(EVERYONE) || this.isPaused(connection.tokenId)) throw providerError(NOT_CALLED);
     const wait = (connection.refresh.nextAttemptAt?.getTime() ?? 0) - now;
     if (wait > 0) throw notCalled(wait / 1000);

@@ -3,7 +3,8 @@ import { loadDatabaseConfig } from '../../src/config.ts';
 import { OAuthStateDatastore } from '../../src/datastores/oauth-state-datastore.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openSession, type Session } from '../../src/db/session.ts';
-import { describeEachDatabase, type TestDatabase } from '../support/databases.ts';
+import { describeEachDatabase } from '../support/databases.ts';
+import type { TestDatabase } from '../support/own-database.ts';
 
 describeEachDatabase('used states', (createDatabase) => {
   const expiresAt = new Date('2026-02-10T14:10:00.123Z');

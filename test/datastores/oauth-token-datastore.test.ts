@@ -5,7 +5,8 @@ import type { OAuthTokenDatastore } from '../../src/datastores/oauth-token-datas
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openSession, type Session } from '../../src/db/session.ts';
 import type { Ciphertext, Connection, NewConnection } from '../../src/models/connection.ts';
-import { describeEachDatabase, type TestDatabase } from '../support/databases.ts';
+import { describeEachDatabase } from '../support/databases.ts';
+import type { TestDatabase } from '../support/own-database.ts';
 import { rowOf } from '../support/rows.ts';
 import { openTokens } from '../support/token-datastore.ts';
 

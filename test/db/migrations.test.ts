@@ -6,7 +6,8 @@ import { loadDatabaseConfig } from '../../src/config.ts';
 import { MigrationDatastore } from '../../src/datastores/migration-datastore.ts';
 import { migrateDown, migrateUp, migrationNames, migrationStatus } from '../../src/db/migrations.ts';
 import { openKnex, openSession, type Session } from '../../src/db/session.ts';
-import { describeEachDatabase, type TestDatabase } from '../support/databases.ts';
+import { describeEachDatabase } from '../support/databases.ts';
+import type { TestDatabase } from '../support/own-database.ts';
 import { rowOf } from '../support/rows.ts';
 
 const REQUIRED = [

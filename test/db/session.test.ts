@@ -5,7 +5,8 @@ import { loadDatabaseConfig } from '../../src/config.ts';
 import { isDuplicate } from '../../src/db/database-errors.ts';
 import { ConflictError, openSession, type Session } from '../../src/db/session.ts';
 import { AppError } from '../../src/errors.ts';
-import { describeEachDatabase, describeOnServer, type TestDatabase } from '../support/databases.ts';
+import { describeEachDatabase, describeOnServer } from '../support/databases.ts';
+import type { TestDatabase } from '../support/own-database.ts';
 
 describeEachDatabase('the session', (createDatabase) => {
   let database: TestDatabase;

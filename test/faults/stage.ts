@@ -1,6 +1,4 @@
-import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
-import mysql from 'mysql2/promise';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
@@ -10,6 +8,7 @@ import {
   type IntuitSimulatorOptions,
   startIntuitSimulator,
 } from '../support/intuit-simulator/simulator.ts';
+import { createOnServer } from '../support/own-database.ts';
 import { runServer, type ServiceProcess } from '../support/processes.ts';
 import { type OwnServer, startOwnServer } from './own-server.ts';
 import { type Relay, startRelay } from './relay.ts';
@@ -46,7 +45,7 @@ export class Stage {
     try {
       const server = options.ownServer && (await startOwnServer(serverUrl));
       if (server) undo.push(() => server.close());
-      const database = await createDatabase(server?.url ?? serverUrl);
+      const database = await createOnServer(server?.url ?? serverUrl);
       undo.push(database.drop);
       const knex = openKnex({ client: 'mysql', url: database.url });
       undo.push(() => knex.destroy());
@@ -152,16 +151,4 @@ export class Stage {
 /** What could not be taken down is told, and the rest is taken down all the same. */
 function report(error: unknown): void {
   process.stderr.write(`${error}\n`);
-}
-
-async function createDatabase(serverUrl: string): Promise<{ url: string; drop: () => Promise<void> }> {
-  const name = `faults_${randomUUID().replaceAll('-', '')}`;
-  const run = async (sql: string) => {
-    const connection = await mysql.createConnection({ uri: serverUrl });
-    await connection.query(sql);
-    await connection.end();
-  };
-  await run(`CREATE DATABASE ${name}`);
-  const { href: url } = Object.assign(new URL(serverUrl), { pathname: `/${name}` });
-  return { url, drop: () => run(`DROP DATABASE ${name}`) };
 }

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { bearer, KEYS, WITH_KEYS } from '../support/credentials.ts';
-import { createSqlite, type TestDatabase } from '../support/databases.ts';
+import { createSqlite } from '../support/databases.ts';
 import { startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
 import { type KeySet, startKeySet } from '../support/key-set.ts';
+import type { TestDatabase } from '../support/own-database.ts';
 import { PREFIX } from '../support/requests.ts';
 import { problemOf, type Sent, send } from '../support/send.ts';
 import { startService, type TestService } from '../support/service.ts';

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@je
 import supertest, { type Response } from 'supertest';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
-import { describeOnServer, type TestDatabase } from '../support/databases.ts';
+import { describeOnServer } from '../support/databases.ts';
 import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
 import { scrape } from '../support/metrics.ts';
+import type { TestDatabase } from '../support/own-database.ts';
 import { callback, expectProblem, expectRetryAfter, PREFIX } from '../support/requests.ts';
 import { connect, consent, disconnect, startService, status, type TestService } from '../support/service.ts';
 import { closedPort, startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';

@@ -5,7 +5,8 @@ import { Session } from '../../src/db/session.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import { rotateKeys } from '../../src/services/key-rotation.ts';
 import { Fernet } from '../../src/utils/fernet.ts';
-import { describeEachDatabase, type TestDatabase } from '../support/databases.ts';
+import { describeEachDatabase } from '../support/databases.ts';
+import type { TestDatabase } from '../support/own-database.ts';
 import { NEW_KEY, OLD_KEY, openMigrated, openRows, STRANGE_KEY, sealedRow } from '../support/sealed-rows.ts';
 
 describeEachDatabase('a rotation of the keys', (createDatabase, kind) => {

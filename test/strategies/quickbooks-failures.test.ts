@@ -1,29 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { ProviderError } from '../../src/strategies/base.ts';
-import { REDIRECT_URI } from '../support/environment.ts';
 import type { Fault } from '../support/intuit-simulator/faults.ts';
-import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
-import { failureOf, strategyFor, UNANSWERED } from '../support/strategy.ts';
+import { failureOf, TOKENS, UNANSWERED, useIntuit } from '../support/strategy.ts';
 import { closedPort } from '../support/tcp-proxy.ts';
 
 const NOW = new Date('2026-02-10T14:00:00.000Z');
-const COMPANY = '9341452000000001';
-const _BASIC = `Basic ${Buffer.from('simulator-client-id:simulator-client-secret').toString('base64')}`;
-let simulator: IntuitSimulator;
-beforeAll(async () => {
-  simulator = await startIntuitSimulator({ now: () => NOW });
-});
-beforeEach(() => {
-  simulator.clearFaults();
-  simulator.resetCalls();
-});
-afterAll(() => simulator.close());
+const intuit = useIntuit(() => NOW);
+const { strategy, newCode, newGrant, lastCall } = intuit;
 
 describe.each([
   ['the exchange', 'authorization_code', () => strategy().exchangeCode(newCode())],
   ['the refresh', 'refresh_token', async () => strategy().refresh((await newGrant()).refreshToken)],
 ] as const)('%s', (_, grantType, run) => {
-  const failure = (fault: Omit<Fault, 'on'>) => failureOf(simulator, run, { on: 'token', grantType, ...fault });
+  const failure = (fault: Omit<Fault, 'on'>) => failureOf(intuit.simulator, run, { on: 'token', grantType, ...fault });
 
   it.each(UNANSWERED)('is tried once where Intuit %s: what became of it is unknown', async (_title, fault) => {
     const error = await failure(fault);
@@ -86,7 +75,7 @@ describe.each([
 describe('the exchange', () => {
   it.each(['refresh_token', 'x_refresh_token_expires_in'])('cannot do without %s', async (name) => {
     const body = { ...TOKENS, [name]: undefined };
-    const error = await failureOf(simulator, () => strategy().exchangeCode('code'), {
+    const error = await failureOf(intuit.simulator, () => strategy().exchangeCode('code'), {
       on: 'token',
       kind: 'json',
       body,
@@ -103,28 +92,3 @@ describe('the exchange', () => {
     expect(error).toMatchObject({ failure: 'unavailable', facts: { reason: 'ECONNREFUSED', outcomeUnknown: false } });
   });
 });
-
-const TOKENS = {
-  access_token: 'canary-access-token',
-  expires_in: 3600,
-  refresh_token: 'canary-refresh-token',
-  x_refresh_token_expires_in: 8_640_000,
-};
-
-function strategy(env: Record<string, string> = {}) {
-  return strategyFor(simulator, () => NOW, env);
-}
-
-function newCode(realmId = COMPANY): string {
-  return simulator.issueCode({ realmId, redirectUri: REDIRECT_URI });
-}
-
-async function newGrant() {
-  const grant = await strategy().exchangeCode(newCode());
-  simulator.resetCalls();
-  return grant;
-}
-
-function lastCall() {
-  return simulator.calls.at(-1);
-}

@@ -1,21 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { REDIRECT_URI } from '../support/environment.ts';
+import { describe, expect, it } from '@jest/globals';
 import type { Fault } from '../support/intuit-simulator/faults.ts';
-import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
-import { failureOf, strategyFor, UNANSWERED } from '../support/strategy.ts';
+import { BASIC, COMPANY, failureOf, UNANSWERED, useIntuit } from '../support/strategy.ts';
 
-const COMPANY = '9341452000000001';
-const BASIC = `Basic ${Buffer.from('simulator-client-id:simulator-client-secret').toString('base64')}`;
-
-let simulator: IntuitSimulator;
-beforeAll(async () => {
-  simulator = await startIntuitSimulator();
-});
-beforeEach(() => {
-  simulator.clearFaults();
-  simulator.resetCalls();
-});
-afterAll(() => simulator.close());
+const intuit = useIntuit();
+const { strategy, newGrant } = intuit;
 
 describe('the revocation', () => {
   const run = async () => strategy().revoke((await newGrant()).refreshToken);
@@ -23,27 +11,29 @@ describe('the revocation', () => {
   it('sends the refresh token alone, once, as JSON', async () => {
     const { refreshToken } = await newGrant();
     await strategy().revoke(refreshToken);
-    expect(simulator.calls).toMatchObject([
+    expect(intuit.simulator.calls).toMatchObject([
       { endpoint: 'revoke', method: 'POST', body: { token: refreshToken }, headers: { authorization: BASIC } },
     ]);
-    expect(simulator.calls[0]?.headers['content-type']).toMatch(/^application\/json/);
-    expect(simulator.grantFor(COMPANY)?.revoked).toBe(true);
+    expect(intuit.simulator.calls[0]?.headers['content-type']).toMatch(/^application\/json/);
+    expect(intuit.simulator.grantFor(COMPANY)?.revoked).toBe(true);
   });
 
   it('is content where the grant is already gone', async () => {
     const { refreshToken } = await newGrant();
     await strategy().revoke(refreshToken);
     await strategy().revoke(refreshToken);
-    expect(simulator.calls.map(({ status }) => status)).toEqual([200, 400]);
+    expect(intuit.simulator.calls.map(({ status }) => status)).toEqual([200, 400]);
   });
 
   it('is content with an empty 400', async () => {
-    simulator.fail({ on: 'revoke', kind: 'status', status: 400 });
+    intuit.simulator.fail({ on: 'revoke', kind: 'status', status: 400 });
     await expect(run()).resolves.toBeUndefined();
   });
 
   it.each(UNANSWERED)('is tried once where Intuit %s', async (_, fault) => {
-    expect(await failureOf(simulator, run, { on: 'revoke', ...fault })).toMatchObject({ failure: 'unavailable' });
+    expect(await failureOf(intuit.simulator, run, { on: 'revoke', ...fault })).toMatchObject({
+      failure: 'unavailable',
+    });
   });
 
   it.each<[string, Omit<Fault, 'on'>, string]>([
@@ -52,7 +42,7 @@ describe('the revocation', () => {
     ['invalid_client', { kind: 'invalid_client' }, 'misconfigured'],
     ['a redirect', { kind: 'redirect', location: '/v2/oauth2/tokens/revoke' }, 'misconfigured'],
   ])('fails where Intuit answers %s', async (_, fault, failure) => {
-    expect(await failureOf(simulator, run, { on: 'revoke', ...fault })).toMatchObject({ failure });
+    expect(await failureOf(intuit.simulator, run, { on: 'revoke', ...fault })).toMatchObject({ failure });
   });
 });
 
@@ -62,7 +52,7 @@ describe('the company’s name', () => {
   it('is read with the access token, as JSON', async () => {
     const { accessToken } = await newGrant();
     expect(await strategy().companyName(COMPANY, accessToken)).toBe('Sandbox Company_US_1');
-    expect(simulator.calls).toMatchObject([
+    expect(intuit.simulator.calls).toMatchObject([
       {
         method: 'GET',
         url: `/v3/company/${COMPANY}/companyinfo/${COMPANY}?minorversion=75`,
@@ -77,12 +67,12 @@ describe('the company’s name', () => {
     ['is a page', { kind: 'html' }],
     ['names the company nothing', { kind: 'json', body: { CompanyInfo: { CompanyName: '' } } }],
   ] as const)('is absent where a 200 %s', async (_, fault) => {
-    simulator.fail({ on: 'companyinfo', ...fault });
+    intuit.simulator.fail({ on: 'companyinfo', ...fault });
     expect(await read()).toBeUndefined();
   });
 
   it('is cut to what its column holds', async () => {
-    simulator.fail({ on: 'companyinfo', kind: 'json', body: { CompanyInfo: { CompanyName: 'ü'.repeat(300) } } });
+    intuit.simulator.fail({ on: 'companyinfo', kind: 'json', body: { CompanyInfo: { CompanyName: 'ü'.repeat(300) } } });
     expect(await read()).toBe('ü'.repeat(255));
   });
 
@@ -103,21 +93,11 @@ describe('the company’s name', () => {
     ['500', { kind: 'status', status: 500 }, 'unavailable'],
     ['a redirect', { kind: 'redirect', location: '/elsewhere' }, 'misconfigured'],
   ])('is not read where Intuit answers %s', async (_, fault, failure) => {
-    expect(await failureOf(simulator, read, { on: 'companyinfo', ...fault })).toMatchObject({ failure });
+    expect(await failureOf(intuit.simulator, read, { on: 'companyinfo', ...fault })).toMatchObject({ failure });
   });
 
   it.each(UNANSWERED)('is asked for once where Intuit %s', async (_, fault) => {
-    const error = await failureOf(simulator, read, { on: 'companyinfo', ...fault });
+    const error = await failureOf(intuit.simulator, read, { on: 'companyinfo', ...fault });
     expect(error).toMatchObject({ failure: 'unavailable' });
   });
 });
-
-function strategy() {
-  return strategyFor(simulator, () => new Date());
-}
-
-async function newGrant(realmId = COMPANY) {
-  const grant = await strategy().exchangeCode(simulator.issueCode({ realmId, redirectUri: REDIRECT_URI }));
-  simulator.resetCalls();
-  return grant;
-}

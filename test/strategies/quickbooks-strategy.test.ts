@@ -1,25 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { REDIRECT_URI } from '../support/environment.ts';
-import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
-import { strategyFor } from '../support/strategy.ts';
+import { BASIC, COMPANY, TOKENS, useIntuit } from '../support/strategy.ts';
 
 const NOW = new Date('2026-02-10T14:00:00.000Z');
-const COMPANY = '9341452000000001';
-const BASIC = `Basic ${Buffer.from('simulator-client-id:simulator-client-secret').toString('base64')}`;
-let simulator: IntuitSimulator;
-beforeAll(async () => {
-  simulator = await startIntuitSimulator({ now: () => NOW });
-});
-beforeEach(() => {
-  simulator.clearFaults();
-  simulator.resetCalls();
-});
-afterAll(() => simulator.close());
+const intuit = useIntuit(() => NOW);
+const { strategy, newCode, newGrant, lastCall } = intuit;
 
 describe('the authorization URL', () => {
   it('holds what the contract says and nothing else', () => {
     const url = new URL(strategy().authorizationUrl('the.state'));
-    expect(url.origin + url.pathname).toBe(simulator.urls.authorizeUrl);
+    expect(url.origin + url.pathname).toBe(intuit.simulator.urls.authorizeUrl);
     expect([...url.searchParams].sort()).toEqual([
       ['client_id', 'simulator-client-id'],
       ['redirect_uri', REDIRECT_URI],
@@ -39,7 +29,7 @@ describe('the exchange of a code', () => {
   it('is one request, as Intuit wants it', async () => {
     const code = newCode();
     await strategy().exchangeCode(code);
-    const [call, ...others] = simulator.calls;
+    const [call, ...others] = intuit.simulator.calls;
     expect(others).toEqual([]);
     expect(call).toMatchObject({ endpoint: 'token', method: 'POST', path: '/oauth2/v1/tokens/bearer' });
     expect(call?.body).toEqual({ grant_type: 'authorization_code', code, redirect_uri: REDIRECT_URI });
@@ -52,15 +42,15 @@ describe('the exchange of a code', () => {
   });
 
   it.each(['omitted', 'strings'] as const)('takes the lifetimes from the answer (%s)', async (kind) => {
-    if (kind === 'strings') simulator.fail({ on: 'token', kind });
+    if (kind === 'strings') intuit.simulator.fail({ on: 'token', kind });
     const grant = await strategy().exchangeCode(newCode());
     expect(grant).toEqual({
-      accessToken: simulator.grantFor(COMPANY)?.accessTokens.at(-1),
-      refreshToken: simulator.grantFor(COMPANY)?.refreshToken,
+      accessToken: intuit.simulator.grantFor(COMPANY)?.accessTokens.at(-1),
+      refreshToken: intuit.simulator.grantFor(COMPANY)?.refreshToken,
       accessTokenExpiresAt: new Date(NOW.getTime() + 3600_000),
       refreshTokenExpiresAt: new Date(NOW.getTime() + 8_726_400_000),
       refreshTokenHardExpiresAt: new Date(NOW.getTime() + 157_680_000_000),
-      intuitTid: simulator.calls[0]?.intuitTid,
+      intuitTid: intuit.simulator.calls[0]?.intuitTid,
     });
   });
 
@@ -70,7 +60,7 @@ describe('the exchange of a code', () => {
     ['0, as the SDK says unknown', 0, 5000, undefined],
   ])('minds a five-year end that is %s', async (_, hard, expected, expectedHard) => {
     const body = { ...TOKENS, x_refresh_token_expires_in: 5000, x_refresh_token_hard_expires_in: hard };
-    simulator.fail({ on: 'token', kind: 'json', body });
+    intuit.simulator.fail({ on: 'token', kind: 'json', body });
     expect(await strategy().exchangeCode('code')).toMatchObject({
       refreshTokenExpiresAt: new Date(NOW.getTime() + expected * 1000),
       refreshTokenHardExpiresAt: expectedHard && new Date(NOW.getTime() + expectedHard * 1000),
@@ -82,16 +72,16 @@ describe('the exchange of a code', () => {
     const realms = Array.from({ length: 20 }, (_, index) => String(1000 + index));
     const grants = await Promise.all(realms.map((realmId) => shared.exchangeCode(newCode(realmId))));
     for (const [index, realmId] of realms.entries())
-      expect(grants[index]?.refreshToken).toBe(simulator.grantFor(realmId)?.refreshToken);
+      expect(grants[index]?.refreshToken).toBe(intuit.simulator.grantFor(realmId)?.refreshToken);
   });
 
   it.each([
     ['+&=% ?redirectUri=https://evil', 'a code that looks like a query'],
     ['x&code=y', 'a code that looks like two'],
   ])('sends %s as it is: %s', async (code) => {
-    simulator.fail({ on: 'token', kind: 'json', body: TOKENS });
+    intuit.simulator.fail({ on: 'token', kind: 'json', body: TOKENS });
     await strategy().exchangeCode(code);
-    expect(simulator.calls[0]?.body).toMatchObject({ code, redirect_uri: REDIRECT_URI });
+    expect(intuit.simulator.calls[0]?.body).toMatchObject({ code, redirect_uri: REDIRECT_URI });
   });
 });
 
@@ -104,35 +94,10 @@ describe('the refresh', () => {
       authorization: BASIC,
       'x-include-refresh-token-hard-expires-in': 'true',
     });
-    expect(renewed.refreshToken).toBe(simulator.grantFor(COMPANY)?.refreshToken);
+    expect(renewed.refreshToken).toBe(intuit.simulator.grantFor(COMPANY)?.refreshToken);
 
-    simulator.fail({ on: 'token', kind: 'omit_refresh_token' });
+    intuit.simulator.fail({ on: 'token', kind: 'omit_refresh_token' });
     const { refreshToken: none, accessToken } = await strategy().refresh(String(renewed.refreshToken));
-    expect([none, accessToken]).toEqual([undefined, simulator.grantFor(COMPANY)?.accessTokens.at(-1)]);
+    expect([none, accessToken]).toEqual([undefined, intuit.simulator.grantFor(COMPANY)?.accessTokens.at(-1)]);
   });
 });
-
-const TOKENS = {
-  access_token: 'canary-access-token',
-  expires_in: 3600,
-  refresh_token: 'canary-refresh-token',
-  x_refresh_token_expires_in: 8_640_000,
-};
-
-function strategy(env: Record<string, string> = {}) {
-  return strategyFor(simulator, () => NOW, env);
-}
-
-function newCode(realmId = COMPANY): string {
-  return simulator.issueCode({ realmId, redirectUri: REDIRECT_URI });
-}
-
-async function newGrant() {
-  const grant = await strategy().exchangeCode(newCode());
-  simulator.resetCalls();
-  return grant;
-}
-
-function lastCall() {
-  return simulator.calls.at(-1);
-}

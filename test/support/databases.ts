@@ -3,14 +3,7 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from '@jest/globals';
-import mysql from 'mysql2/promise';
-
-/** A database of a test's own, empty, and gone when the test is done with it. */
-export interface TestDatabase {
-  /** For `DATABASE_URL`. */
-  url: string;
-  drop(): Promise<void>;
-}
+import { createOnServer, type TestDatabase } from './own-database.ts';
 
 /** Makes a fresh database of one kind. */
 export type CreateDatabase = () => Promise<TestDatabase>;
@@ -48,17 +41,5 @@ export async function createSqlite(): Promise<TestDatabase> {
 }
 
 function onServer(serverUrl: string | undefined): CreateDatabase | undefined {
-  if (!serverUrl) return undefined;
-  return async () => {
-    const name = `test_${randomUUID().replaceAll('-', '')}`;
-    const run = async (sql: string) => {
-      const connection = await mysql.createConnection({ uri: serverUrl });
-      await connection.query(sql);
-      await connection.end();
-    };
-    await run(`CREATE DATABASE ${name}`);
-    const url = new URL(serverUrl);
-    url.pathname = `/${name}`;
-    return { url: url.href, drop: () => run(`DROP DATABASE IF EXISTS ${name}`) };
-  };
+  return serverUrl ? () => createOnServer(serverUrl) : undefined;
 }

@@ -3,8 +3,9 @@ import type { Knex } from 'knex';
 import { openKnex } from '../../src/db/session.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import type { DeactivationReason } from '../../src/models/connection.ts';
-import type { CreateDatabase, TestDatabase } from './databases.ts';
+import type { CreateDatabase } from './databases.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
+import type { TestDatabase } from './own-database.ts';
 import { secretsOfCalls } from './secrets.ts';
 import { startService, type TestService } from './service.ts';
 

@@ -1,11 +1,11 @@
 import { inspect } from 'node:util';
-import { expect } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect } from '@jest/globals';
 import { loadConfig } from '../../src/config.ts';
 import { type AccountingStrategy, ProviderError } from '../../src/strategies/base.ts';
 import { createStrategy } from '../../src/strategies/factory.ts';
-import { environment } from './environment.ts';
+import { environment, REDIRECT_URI } from './environment.ts';
 import type { Fault } from './intuit-simulator/faults.ts';
-import type { IntuitSimulator } from './intuit-simulator/simulator.ts';
+import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
 import { secretsOfCalls } from './secrets.ts';
 
 /** How the simulator may leave a call without a whole answer. */
@@ -18,14 +18,46 @@ export const UNANSWERED = [
   ['breaks off in its answer', { kind: 'truncate' }],
 ] as const;
 
-/** The strategy that speaks to the simulator, with little patience. @param env is added to the tests' variables */
-export function strategyFor(
-  simulator: IntuitSimulator,
-  now: () => Date,
-  env: Record<string, string> = {},
-): AccountingStrategy {
-  const variables = { ...environment('sqlite::memory:', simulator), PROVIDER_TIMEOUT_MS: '300', ...env };
-  return createStrategy('quickbooks', loadConfig(variables), now);
+export const COMPANY = '9341452000000001';
+export const BASIC = `Basic ${Buffer.from('simulator-client-id:simulator-client-secret').toString('base64')}`;
+/** An answer of the token endpoint. */
+export const TOKENS = {
+  access_token: 'canary-access-token',
+  expires_in: 3600,
+  refresh_token: 'canary-refresh-token',
+  x_refresh_token_expires_in: 8_640_000,
+};
+
+/** Strategies, of little patience, and an Intuit for the tests of one file; each begins without faults and calls. */
+export function useIntuit(now: () => Date = () => new Date()) {
+  let simulator: IntuitSimulator;
+  beforeAll(async () => {
+    simulator = await startIntuitSimulator({ now });
+  });
+  beforeEach(() => {
+    simulator.clearFaults();
+    simulator.resetCalls();
+  });
+  afterAll(() => simulator.close());
+
+  const intuit = {
+    get simulator() {
+      return simulator;
+    },
+    /** @param env is added to the tests' variables */
+    strategy: (env: Record<string, string> = {}): AccountingStrategy => {
+      const variables = { ...environment('sqlite::memory:', simulator), PROVIDER_TIMEOUT_MS: '300', ...env };
+      return createStrategy('quickbooks', loadConfig(variables), now);
+    },
+    newCode: (realmId = COMPANY) => simulator.issueCode({ realmId, redirectUri: REDIRECT_URI }),
+    newGrant: async (realmId?: string) => {
+      const grant = await intuit.strategy().exchangeCode(intuit.newCode(realmId));
+      simulator.resetCalls();
+      return grant;
+    },
+    lastCall: () => simulator.calls.at(-1),
+  };
+  return intuit;
 }
 
 /** How the one call of `run` fails under the fault, having told no secret. */

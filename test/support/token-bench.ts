@@ -16,9 +16,10 @@ import { createStrategy } from '../../src/strategies/factory.ts';
 import { Fernet } from '../../src/utils/fernet.ts';
 import { InFlight } from '../../src/utils/in-flight.ts';
 import { seal } from '../../src/utils/seal.ts';
-import type { CreateDatabase, TestDatabase } from './databases.ts';
+import type { CreateDatabase } from './databases.ts';
 import { ENCRYPTION_KEY, environment, REDIRECT_URI } from './environment.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
+import type { TestDatabase } from './own-database.ts';
 import { openTokens } from './token-datastore.ts';
 
 export const MINUTES = 60_000;

@@ -6,9 +6,10 @@ import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import type { ConnectionEventRow, OAuthTokenRow, PendingRevocationRow } from '../../src/db/tables.ts';
 import { createLogger } from '../../src/logger.ts';
-import type { CreateDatabase, TestDatabase } from './databases.ts';
+import type { CreateDatabase } from './databases.ts';
 import { environment } from './environment.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
+import type { TestDatabase } from './own-database.ts';
 
 export const SECONDS = 1_000;
 export const MINUTES = 60 * SECONDS;
