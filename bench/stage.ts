@@ -83,6 +83,7 @@ function variables(databaseUrl: string, encryptionKey: string, quickbooksUrl: st
     API_KEYS: `bench:${API_KEY}`,
     RATE_LIMIT_PER_MINUTE: '1000000',
     FRONTEND_URL: 'http://localhost:5173',
+    QBO_ENVIRONMENT: 'sandbox',
     QBO_CLIENT_ID: 'client-id',
     QBO_CLIENT_SECRET: 'client-secret',
     QBO_REDIRECT_URI: 'http://localhost:8080/api/v1/oauth/quickbooks/callback',

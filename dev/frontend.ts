@@ -2,15 +2,15 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { Config } from '../src/config.ts';
-import { addressesOf, isLoopback, portOf } from './loopback.ts';
+import { cannotListen } from '../src/lifecycle.ts';
 
-/** Serves the page that stands in for Octup's frontend, at FRONTEND_URL's own address. */
-export async function startFrontend({ frontendUrl, quickbooks, server }: Config): Promise<void> {
-  const serve = servePage(new URL(frontendUrl).pathname, new URL(quickbooks.redirectUri).origin);
-  const addresses = isLoopback(server.host) ? addressesOf(frontendUrl) : [server.host]; // in a container, say
-  for (const address of addresses) {
-    await listenAt(address, portOf(frontendUrl), serve);
-  }
+/** Serves the page that stands in for Octup's frontend, at FRONTEND_URL's own address. @throws ConfigError */
+export async function startFrontend({ frontendUrl, quickbooks }: Config): Promise<void> {
+  const { hostname, pathname, port } = new URL(frontendUrl);
+  const serve = servePage(pathname, new URL(quickbooks.redirectUri).origin);
+  // Browsers may use either address of localhost.
+  const hosts = hostname === 'localhost' ? ['127.0.0.1', '::1'] : [hostname.replace(/^\[|\]$/g, '')];
+  for (const host of hosts) await listenAt(host, Number(port || 80), serve);
 }
 
 const TYPES = { html: 'text/html', css: 'text/css', js: 'text/javascript' };
@@ -37,13 +37,13 @@ function servePage(path: string, service: string): RequestListener {
   };
 }
 
-async function listenAt(address: string, port: number, serve: RequestListener): Promise<void> {
-  const server = createServer(serve).listen(port, address);
+async function listenAt(host: string, port: number, serve: RequestListener): Promise<void> {
+  const server = createServer(serve).listen(port, host);
   try {
     await once(server, 'listening');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const withoutIpv6 = address === '::1' && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT');
-    if (!withoutIpv6) throw error;
+    const hasNoIpv6 = host === '::1' && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT');
+    if (!hasNoIpv6) throw cannotListen(error, { host, port, variable: 'FRONTEND_URL' });
   }
 }

@@ -1,7 +1,13 @@
 import { existsSync } from 'node:fs';
 import type { z } from 'zod';
 import { developmentSecrets } from './development-secrets.ts';
-import { type DatabaseConfig, DEFAULT_PORT, type Environment, environmentSchema } from './environment-schema.ts';
+import {
+  type DatabaseConfig,
+  DEFAULT_PORT,
+  DEFAULT_SIMULATOR_PORT,
+  type Environment,
+  environmentSchema,
+} from './environment-schema.ts';
 
 /** The service's settings, checked and typed. `.env.example` says what each variable means. */
 export interface Config {
@@ -20,9 +26,9 @@ export interface Config {
     apiBaseUrl: string;
     /** Whole time of one call. */
     timeoutMs: number;
-    /** True where no key pair is set: Intuit is played by the simulator of `npm run dev`. */
-    simulated: boolean;
   };
+  /** The port of the Intuit simulator that `npm run dev` starts; absent if a key pair is set. */
+  simulatorPort: number | undefined;
   encryptionKeys: string[];
   stateSecrets: string[];
   /** Without a trailing slash. */
@@ -52,13 +58,6 @@ export class ConfigError extends Error {
     super(problems.join('\n'));
   }
 }
-
-/** The key pair and the origin of the simulator that `npm run dev` starts. */
-export const SIMULATOR = {
-  clientId: 'simulator-client-id',
-  clientSecret: 'simulator-client-secret',
-  origin: 'http://localhost:8090',
-} as const;
 
 const DATA_FOLDER = './data';
 const CALLBACK_PATH = '/api/v1/oauth/quickbooks/callback';
@@ -98,8 +97,8 @@ export function loadConfig(environment: Environment): Config {
       revokeUrl: env.QBO_REVOKE_URL ?? INTUIT.revokeUrl,
       apiBaseUrl: env.QBO_API_BASE_URL ?? INTUIT.apiBaseUrl[env.QBO_ENVIRONMENT],
       timeoutMs: env.PROVIDER_TIMEOUT_MS,
-      simulated,
     },
+    simulatorPort: simulated ? env.SIMULATOR_PORT : undefined,
     encryptionKeys: env.ENCRYPTION_KEY,
     stateSecrets: env.OAUTH_STATE_SECRET,
     frontendUrl: env.FRONTEND_URL,
@@ -142,11 +141,11 @@ export function loadKeysConfig(environment: Environment): { database: DatabaseCo
 /** What is given, completed by development's defaults. */
 function prepare(environment: Environment, needsSecrets = true) {
   const given = withoutEmpty(environment);
-  const production = given['NODE_ENV'] === 'production';
+  const production = given['NODE_ENV'] !== 'development' && given['NODE_ENV'] !== 'test';
   const simulated = !production && !given['QBO_CLIENT_ID'] && !given['QBO_CLIENT_SECRET'];
   const input = {
     ...(production ? {} : developmentDefaults(given, needsSecrets)),
-    ...(simulated ? simulatorDefaults() : {}),
+    ...(simulated ? simulatorDefaults(given) : {}),
     ...given,
   };
   return { production, simulated, schema: environmentSchema(production, given), input };
@@ -157,21 +156,27 @@ function developmentDefaults(given: Environment, needsSecrets: boolean): Environ
   const secrets = hasSecrets || !needsSecrets ? {} : developmentSecrets(DATA_FOLDER);
   return {
     DATABASE_URL: `sqlite:${DATA_FOLDER}/dev.db`,
-    QBO_REDIRECT_URI: `http://localhost:${/^\d{1,5}$/.test(given['PORT'] ?? '') ? given['PORT'] : DEFAULT_PORT}${CALLBACK_PATH}`,
+    QBO_REDIRECT_URI: `http://localhost:${portOr(DEFAULT_PORT, given['PORT'])}${CALLBACK_PATH}`,
     FRONTEND_URL: 'http://localhost:5173',
     ...secrets,
   };
 }
 
-function simulatorDefaults(): Environment {
+function simulatorDefaults(given: Environment): Environment {
+  const origin = `http://localhost:${portOr(DEFAULT_SIMULATOR_PORT, given['SIMULATOR_PORT'])}`;
   return {
-    QBO_CLIENT_ID: SIMULATOR.clientId,
-    QBO_CLIENT_SECRET: SIMULATOR.clientSecret,
-    QBO_AUTHORIZE_URL: `${SIMULATOR.origin}/connect/oauth2`,
-    QBO_TOKEN_URL: `${SIMULATOR.origin}/oauth2/v1/tokens/bearer`,
-    QBO_REVOKE_URL: `${SIMULATOR.origin}/v2/oauth2/tokens/revoke`,
-    QBO_API_BASE_URL: SIMULATOR.origin,
+    QBO_CLIENT_ID: 'simulator-client-id',
+    QBO_CLIENT_SECRET: 'simulator-client-secret',
+    QBO_AUTHORIZE_URL: `${origin}/connect/oauth2`,
+    QBO_TOKEN_URL: `${origin}/oauth2/v1/tokens/bearer`,
+    QBO_REVOKE_URL: `${origin}/v2/oauth2/tokens/revoke`,
+    QBO_API_BASE_URL: origin,
   };
+}
+
+/** A port that is not a number is reported by the schema, under its own name. */
+function portOr(standard: number, given = ''): number {
+  return /^\d{1,5}$/.test(given) ? Number(given) : standard;
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, input: Environment): z.output<Schema> {

@@ -8,8 +8,8 @@ export type Environment = Record<string, string | undefined>;
 /** Where the data lie. */
 export type DatabaseConfig = { client: 'mysql'; url: string } | { client: 'sqlite'; filename: string };
 
-/** Where the service listens unless told. */
 export const DEFAULT_PORT = 8080;
+export const DEFAULT_SIMULATOR_PORT = 8090;
 
 const logLevel = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']);
 
@@ -23,14 +23,17 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
   const isClosed = Boolean(given['API_KEYS']) || takesUsers;
   const mustClose = production && !isClosed && given['AUTH_DISABLED'] !== 'true';
   return z.object({
-    NODE_ENV: z.enum(['development', 'production', 'test'], 'must be development or production').optional(),
+    NODE_ENV: z.string().optional(),
     PORT: wholeNumber(0, 65_535).default(DEFAULT_PORT),
-    HOST: z.string().optional(),
+    HOST: z
+      .string()
+      .refine((host) => production || isLoopback(host), 'must be a loopback address in development, such as 127.0.0.1')
+      .optional(),
     LOG_LEVEL: logLevel.default('info'),
     DATABASE_URL: databaseUrl(production),
     QBO_CLIENT_ID: required(),
     QBO_CLIENT_SECRET: required(),
-    QBO_ENVIRONMENT: z.enum(['sandbox', 'production'], 'must be sandbox or production').default('sandbox'),
+    QBO_ENVIRONMENT: quickbooksEnvironment(production),
     QBO_REDIRECT_URI: url,
     QBO_AUTHORIZE_URL: url.optional(),
     QBO_TOKEN_URL: url.optional(),
@@ -61,11 +64,19 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
     EVENTS_WEBHOOK_URL: given['EVENTS_WEBHOOK_SECRET'] ? urlWithQuery : urlWithQuery.optional(),
     EVENTS_WEBHOOK_SECRET: given['EVENTS_WEBHOOK_URL'] ? webhookSecret() : webhookSecret().optional(),
     PROVIDER_TIMEOUT_MS: wholeNumber(100, 20_000).default(10_000),
+    SIMULATOR_PORT: wholeNumber(1, 65_535).default(DEFAULT_SIMULATOR_PORT),
   });
 }
 
 function required() {
   return z.string('is required');
+}
+
+/** Development, which anyone can call, never acts on real companies. */
+function quickbooksEnvironment(production: boolean) {
+  const either = required().pipe(z.enum(['sandbox', 'production'], 'must be sandbox or production'));
+  if (production) return either;
+  return either.refine((name) => name === 'sandbox', 'must be sandbox in development').default('sandbox');
 }
 
 function flag(standard: 'true' | 'false') {
@@ -143,8 +154,9 @@ function httpUrl(production: boolean, takesQuery: boolean) {
   });
 }
 
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+/** Whether a host's name or address means this machine and no other. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d+){3}|::1|\[::1\])$/.test(host);
 }
 
 function withoutTrailingSlash(url: string): string {

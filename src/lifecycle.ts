@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { existsSync, statSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { dirname, resolve } from 'node:path';
 import { ConfigError } from './config.ts';
 import type { AppError } from './errors.ts';
 import type { Logger } from './logger.ts';
@@ -10,6 +12,13 @@ const KEEP_ALIVE_MS = 65_000;
 const IDLE_CHECK_MS = 50;
 const LONGEST_STOP_MS = 14_000;
 
+/** Where a server listens, and the variable that sets its port. */
+interface Address {
+  host: string;
+  port: number;
+  variable?: string;
+}
+
 /** A server that takes requests. */
 interface Listening {
   address: AddressInfo;
@@ -17,15 +26,15 @@ interface Listening {
   close(): Promise<void>;
 }
 
-/** Serves `listener`, once the address is taken. */
-export async function listen(listener: RequestListener, at: { host: string; port: number }): Promise<Listening> {
+/** Serves `listener`. Resolves once it listens. @throws ConfigError */
+export async function listen(listener: RequestListener, at: Address): Promise<Listening> {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, listener);
   const silent = new Set<Socket>(); // connected, and nothing asked yet: node takes none of these for idle
   server.on('connection', (socket) => silent.add(socket.once('close', () => silent.delete(socket))));
   server.prependListener('request', (request) => silent.delete(request.socket));
   server.listen(at.port, at.host);
   await once(server, 'listening').catch((error) => {
-    throw new ConfigError([cannotListen(error, at)]);
+    throw cannotListen(error, at);
   });
 
   return {
@@ -61,10 +70,10 @@ export function stopInTime(logger: Logger): void {
 export function startupFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
   const { code = '', name, path } = error as NodeJS.ErrnoException;
-  if (code === 'EADDRINUSE') return cannotListen(error as Taken, error as Taken);
   if (name === 'MigrationLocked')
     return 'Another migration is running. If it crashed and none is, run `npm run migrate:unlock`.';
-  if (path && ['EACCES', 'ENOENT', 'ENOTDIR', 'EROFS', 'EEXIST'].includes(code)) return `Cannot use ${path}: ${code}.`;
+  if (path && code === 'EACCES') return accessDenied(path);
+  if (path && ['ENOENT', 'ENOTDIR', 'EROFS', 'EEXIST'].includes(code)) return `Cannot use ${path}: ${code}.`;
   const reason = name === 'AppError' ? ((error as AppError).reason ?? '') : code;
   const database = DATABASE_FAILURES[reason];
   if (database) return `${database} See DATABASE_URL.`;
@@ -73,13 +82,23 @@ export function startupFailure(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-type Taken = NodeJS.ErrnoException & { address: string; port: number };
+/** Why a server does not listen, and the variable that changes it. */
+export function cannotListen(error: unknown, { host, port, variable = 'PORT' }: Address): ConfigError {
+  const { code } = error as NodeJS.ErrnoException;
+  const reasons: Record<string, string> = {
+    EADDRINUSE: `is already in use. Stop the process that uses it, or choose another port in ${variable}.`,
+    EACCES: `needs privileges that this process does not have. Choose a port above 1023 in ${variable}.`,
+  };
+  const reason = reasons[code ?? ''] ?? `cannot be used: ${code}. See HOST and ${variable}.`;
+  return new ConfigError([`Port ${port} on ${host} ${reason}`]);
+}
 
-function cannotListen({ code }: NodeJS.ErrnoException, at: { host?: string; address?: string; port: number }): string {
-  const host = at.host ?? at.address;
-  if (code === 'EADDRINUSE') return `Port ${at.port} on ${host} is taken. Stop what uses it, or choose another port.`;
-  if (code === 'EACCES') return `Port ${at.port} may not be used by this user. Choose one above 1023.`;
-  return `Cannot listen on ${host}, port ${at.port}: ${code}. See HOST and PORT.`;
+/** Names the path's nearest file or folder that exists, since its owner is who can permit the access. */
+function accessDenied(path: string): string {
+  let existing = resolve(path);
+  while (!existsSync(existing)) existing = dirname(existing);
+  const { uid } = statSync(existing);
+  return `No permission to use ${path}: ${existing} belongs to user ID ${uid}, and this process runs as user ID ${process.getuid?.()}.`;
 }
 
 const DATABASE_FAILURES: Record<string, string> = {

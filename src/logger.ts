@@ -18,7 +18,7 @@ const SECRETS = [
   'query',
 ];
 
-/** JSON lines on stdout; on a terminal in development, readable ones. */
+/** JSON lines on stdout; on a terminal in development, readable ones, without those of polling. */
 export async function createLogger(config: Config, destination?: DestinationStream): Promise<Logger> {
   const options = {
     level: config.logLevel,
@@ -38,10 +38,17 @@ function standardOutput(): DestinationStream {
 async function prettyStream(config: Config): Promise<DestinationStream | undefined> {
   if (config.production || !process.stdout.isTTY) return undefined;
   const pretty = await import('pino-pretty').catch(() => undefined); // absent where only production's packages are
-  return pretty?.default({
+  const stream = pretty?.default({
     translateTime: 'SYS:HH:MM:ss.l',
     messageFormat: '{msg}{if method} {method} {route}{end}',
     ignore: 'pid,hostname,event,method,route',
     singleLine: true,
+    sync: true, // so that development's banner is printed after the lines before it
   });
+  return stream && { write: (line) => void (isPoll(line) || stream.write(line)) };
+}
+
+/** Whether a line is of a page's successful polling, which would scroll everything else away. */
+function isPoll(line: string): boolean {
+  return /"method":"GET","route":"[^"]*\/(status|events)\/[^"]*","status":200/.test(line);
 }

@@ -1,22 +1,11 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Development, startDevelopment } from './support/development.ts';
 
 const suite = process.env['CHROMIUM_PATH'] ? describe : describe.skip;
 
 suite('a person in front of a browser, with `npm run dev` running', () => {
-  let folder: string;
   let development: Development;
-  let log = '';
-  let environment: Record<string, string>;
   let frontend: string;
   let service: string;
   let browser: Browser;
@@ -25,33 +14,16 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
   let complaints: string[];
 
   beforeAll(async () => {
-    const [servicePort, frontendPort, simulatorPort] = await freePorts(3);
-    service = `http://localhost:${servicePort}`;
-    frontend = `http://localhost:${frontendPort}/app/settings/integrations`;
-    const simulator = `http://localhost:${simulatorPort}`;
-    environment = {
-      PORT: String(servicePort),
-      FRONTEND_URL: `http://localhost:${frontendPort}/app`,
-      QBO_AUTHORIZE_URL: `${simulator}/connect/oauth2`,
-      QBO_TOKEN_URL: `${simulator}/oauth2/v1/tokens/bearer`,
-      QBO_REVOKE_URL: `${simulator}/v2/oauth2/tokens/revoke`,
-      QBO_API_BASE_URL: simulator,
-    };
-    folder = mkdtempSync(join(tmpdir(), 'development-'));
-    development = startDevelopment(folder, environment);
-    development.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      log += chunk;
-    });
-    [browser] = await Promise.all([
+    [browser, development] = await Promise.all([
       chromium.launch({ executablePath: process.env['CHROMIUM_PATH'] ?? '', args: CHROMIUM_ARGUMENTS }),
-      listening(development, () => log),
+      startDevelopment(),
     ]);
+    ({ service, frontend } = development);
   }, 60_000);
 
   afterAll(async () => {
     await browser?.close();
-    development?.kill('SIGKILL');
-    rmSync(folder, { recursive: true, force: true });
+    await development?.kill('SIGKILL');
   });
 
   afterEach(async () => {
@@ -85,7 +57,7 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
 
     expect(complaints).toEqual([]);
     const { searchParams } = new URL((await flow).url());
-    for (const secret of ['code', 'state']) expect(log).not.toContain(searchParams.get(secret) ?? '');
+    for (const secret of ['code', 'state']) expect(development.stdout()).not.toContain(searchParams.get(secret) ?? '');
   });
 
   it('ties the flow to the browser by a cookie that no script can read and that goes with the flow', async () => {
@@ -158,18 +130,10 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('says what to do, in one line, when a port is taken', async () => {
-    const second = startDevelopment(folder, environment);
-    const [told, [code]] = await Promise.all([text(second.stderr), once(second, 'exit')]);
-    expect(told).toMatch(/^Port \d+ on 127\.0\.0\.1 is taken\. .+\n$/);
-    expect(code).toBe(1);
-  });
-
   it('ends with exit code 0 at SIGTERM, a page still open', async () => {
     await openSettings('org-stays');
     await see('#status', 'Not connected');
-    development.kill('SIGTERM');
-    expect(await once(development, 'exit')).toEqual([0, null]);
+    expect(await development.kill('SIGTERM')).toBe(0);
     await see('#status', 'Service unreachable');
   });
 
@@ -212,32 +176,3 @@ const CHROMIUM_ARGUMENTS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-
-type Development = ChildProcessByStdio<null, Readable, Readable>;
-
-/** In a folder of its own, so that its data begin empty and no `.env` is read. */
-function startDevelopment(folder: string, environment: Record<string, string>): Development {
-  const main = fileURLToPath(new URL('../dev/main.ts', import.meta.url));
-  return spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main], {
-    cwd: folder,
-    env: { PATH: process.env['PATH'], ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-}
-
-async function listening(development: Development, log: () => string): Promise<void> {
-  const failed = text(development.stderr).then((told) => {
-    if (!log().includes('"listening"')) throw new Error(`Development did not start: ${told}`);
-  });
-  while (!log().includes('"listening"')) {
-    await Promise.race([failed, once(development.stdout, 'data')]);
-  }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
-}

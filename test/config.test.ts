@@ -5,6 +5,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { loadConfig, loadDatabaseConfig } from '../src/config.ts';
 import { KEY, PRODUCTION, problemsOf, SECRET } from './support/variables.ts';
 
+const DEVELOPMENT = { NODE_ENV: 'development' };
+const KEY_PAIR = { QBO_CLIENT_ID: 'id', QBO_CLIENT_SECRET: 'secret' };
 const { NODE_ENV, AUTH_DISABLED, ...REQUIRED_VARIABLES } = PRODUCTION;
 const REQUIRED = Object.keys(REQUIRED_VARIABLES);
 
@@ -22,7 +24,7 @@ afterAll(() => {
 
 describe('configuration in development', () => {
   it('needs nothing', () => {
-    expect(loadConfig({})).toMatchObject({
+    expect(loadConfig(DEVELOPMENT)).toMatchObject({
       production: false,
       server: { host: '127.0.0.1', port: 8080 },
       logLevel: 'info',
@@ -37,8 +39,8 @@ describe('configuration in development', () => {
         revokeUrl: 'http://localhost:8090/v2/oauth2/tokens/revoke',
         apiBaseUrl: 'http://localhost:8090',
         timeoutMs: 10_000,
-        simulated: true,
       },
+      simulatorPort: 8090,
       encryptionKeys: [expect.stringMatching(/^[\w-]{43}=$/)],
       stateSecrets: [expect.stringMatching(/^[\w-]{32,}$/)],
       frontendUrl: 'http://localhost:5173',
@@ -46,8 +48,8 @@ describe('configuration in development', () => {
   });
 
   it('makes its secrets once, and for their owner alone', () => {
-    const first = loadConfig({});
-    const { encryptionKeys, stateSecrets } = loadConfig({ DATABASE_URL: 'sqlite::memory:' });
+    const first = loadConfig(DEVELOPMENT);
+    const { encryptionKeys, stateSecrets } = loadConfig({ ...DEVELOPMENT, DATABASE_URL: 'sqlite::memory:' });
     expect({ encryptionKeys, stateSecrets }).toEqual({
       encryptionKeys: first.encryptionKeys,
       stateSecrets: first.stateSecrets,
@@ -58,19 +60,44 @@ describe('configuration in development', () => {
   });
 
   it('makes no secrets where both are given', () => {
-    loadConfig({ ENCRYPTION_KEY: KEY, OAUTH_STATE_SECRET: SECRET });
+    loadConfig({ ...DEVELOPMENT, ENCRYPTION_KEY: KEY, OAUTH_STATE_SECRET: SECRET });
     expect(() => statSync(join(folder, 'data'))).toThrow('ENOENT');
   });
 
+  it.each(['0.0.0.0', '::', '192.168.1.2', 'db.internal'])('does not start on HOST %s', (HOST) => {
+    expect(problemsOf({ ...DEVELOPMENT, HOST })).toEqual([
+      'HOST must be a loopback address in development, such as 127.0.0.1',
+    ]);
+  });
+
+  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('starts on HOST %s', (HOST) => {
+    expect(loadConfig({ ...DEVELOPMENT, HOST }).server.host).toBe(HOST);
+  });
+
+  it('does not start with QBO_ENVIRONMENT production', () => {
+    expect(problemsOf({ ...DEVELOPMENT, ...KEY_PAIR, QBO_ENVIRONMENT: 'production' })).toEqual([
+      'QBO_ENVIRONMENT must be sandbox in development',
+    ]);
+  });
+
+  it('finds the simulator at SIMULATOR_PORT', () => {
+    const { simulatorPort, quickbooks } = loadConfig({ ...DEVELOPMENT, SIMULATOR_PORT: '9090' });
+    expect(simulatorPort).toBe(9090);
+    expect(quickbooks).toMatchObject({
+      tokenUrl: 'http://localhost:9090/oauth2/v1/tokens/bearer',
+      apiBaseUrl: 'http://localhost:9090',
+    });
+  });
+
   it('moves the callback with the port', () => {
-    const { redirectUri } = loadConfig({ PORT: '9000' }).quickbooks;
+    const { redirectUri } = loadConfig({ ...DEVELOPMENT, PORT: '9000' }).quickbooks;
     expect(redirectUri).toBe('http://localhost:9000/api/v1/oauth/quickbooks/callback');
   });
 
   it('speaks to Intuit’s sandbox once a key pair is set', () => {
-    const { quickbooks } = loadConfig({ QBO_CLIENT_ID: 'id', QBO_CLIENT_SECRET: 'secret' });
+    const { quickbooks, simulatorPort } = loadConfig({ ...DEVELOPMENT, ...KEY_PAIR });
+    expect(simulatorPort).toBeUndefined();
     expect(quickbooks).toMatchObject({
-      simulated: false,
       tokenUrl: 'https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer',
       apiBaseUrl: 'https://sandbox-quickbooks.api.intuit.com',
     });
@@ -78,7 +105,7 @@ describe('configuration in development', () => {
 
   it.each(['QBO_CLIENT_ID', 'QBO_CLIENT_SECRET'])('does not take %s alone', (name) => {
     const other = name === 'QBO_CLIENT_ID' ? 'QBO_CLIENT_SECRET' : 'QBO_CLIENT_ID';
-    expect(problemsOf({ [name]: 'given' })).toEqual([`${other} is required`]);
+    expect(problemsOf({ ...DEVELOPMENT, [name]: 'given' })).toEqual([`${other} is required`]);
   });
 });
 
@@ -89,7 +116,6 @@ describe('configuration in production', () => {
       server: { host: '0.0.0.0', port: 8080 },
       database: { client: 'mysql', url: PRODUCTION.DATABASE_URL },
       quickbooks: {
-        simulated: false,
         authorizeUrl: 'https://appcenter.intuit.com/connect/oauth2',
         revokeUrl: 'https://developer.api.intuit.com/v2/oauth2/tokens/revoke',
         apiBaseUrl: 'https://quickbooks.api.intuit.com',
@@ -125,6 +151,14 @@ describe('configuration in production', () => {
       expect(problemsOf({ ...PRODUCTION, [name]: `http://${host}/x` })).toEqual([]);
   });
 
+  it.each([undefined, '', 'staging', 'Development', 'dev'])('is what NODE_ENV %j means', (value) => {
+    expect(loadConfig({ ...PRODUCTION, NODE_ENV: value })).toMatchObject({
+      production: true,
+      server: { host: '0.0.0.0' },
+    });
+    expect(problemsOf({ AUTH_DISABLED, NODE_ENV: value })).toHaveLength(REQUIRED.length);
+  });
+
   it('does not keep its data in memory', () => {
     expect(problemsOf({ ...PRODUCTION, DATABASE_URL: 'sqlite::memory:' })).toEqual([
       expect.stringMatching(/^DATABASE_URL must be/),
@@ -136,11 +170,11 @@ describe('configuration in production', () => {
 describe('the migrate commands', () => {
   it('need DATABASE_URL alone, and in development not even that', () => {
     const { DATABASE_URL } = PRODUCTION;
-    expect(loadDatabaseConfig({ NODE_ENV: 'production', DATABASE_URL, PORT: 'x' })).toEqual({
+    expect(loadDatabaseConfig({ DATABASE_URL, PORT: 'x' })).toEqual({
       client: 'mysql',
       url: DATABASE_URL,
     });
-    expect(loadDatabaseConfig({})).toEqual({ client: 'sqlite', filename: './data/dev.db' });
-    expect(() => loadDatabaseConfig({ NODE_ENV: 'production' })).toThrow('DATABASE_URL is required');
+    expect(loadDatabaseConfig(DEVELOPMENT)).toEqual({ client: 'sqlite', filename: './data/dev.db' });
+    expect(() => loadDatabaseConfig({})).toThrow('DATABASE_URL is required');
   });
 });

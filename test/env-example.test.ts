@@ -10,6 +10,10 @@ describe('.env.example', () => {
     expect(names.sort()).toEqual(Object.keys(environmentSchema(true, {}).shape).sort());
   });
 
+  it('does not set NODE_ENV, so that a copy of it is production', () => {
+    expect(text).not.toMatch(/^NODE_ENV/m);
+  });
+
   it('holds no secret', () => {
     const secrets = /^(?:ENCRYPTION_KEY|OAUTH_STATE_SECRET|QBO_CLIENT_SECRET)=\S/m;
     expect(text).not.toMatch(secrets);

@@ -4,8 +4,8 @@ import { KEY, PRODUCTION, problemsOf, SECRET } from './support/variables.ts';
 
 describe('each variable', () => {
   it.each([
-    ['NODE_ENV', ['staging', 'Production', 'prod']],
     ['PORT', ['0x50', '65536', '-1', '80.5', 'http', ' 80', '1e3', '99999999999999999999']],
+    ['SIMULATOR_PORT', ['0', '65536', 'http']],
     ['LOG_LEVEL', ['loud', 'INFO']],
     [
       'DATABASE_URL',

@@ -40,7 +40,12 @@ describe('the log', () => {
 
 async function logAt(level: Config['logLevel']) {
   const key = Buffer.alloc(32).toString('base64');
-  const config = loadConfig({ ENCRYPTION_KEY: key, OAUTH_STATE_SECRET: 'x'.repeat(32), LOG_LEVEL: level });
+  const config = loadConfig({
+    NODE_ENV: 'test',
+    ENCRYPTION_KEY: key,
+    OAUTH_STATE_SECRET: 'x'.repeat(32),
+    LOG_LEVEL: level,
+  });
   const lines: string[] = [];
   return { logger: await createLogger(config, { write: (line) => lines.push(line) }), lines };
 }

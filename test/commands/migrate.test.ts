@@ -46,8 +46,9 @@ describe('npm run migrate', () => {
     expect(stderr).not.toContain('canary');
   });
 
-  it('needs no variable in development', async () => {
-    const { code } = await runToEnd('dist/src/commands/migrate.js', ['migrate', 'status'], {}, emptyFolder());
+  it('needs no database variable in development', async () => {
+    const env = { NODE_ENV: 'development' };
+    const { code } = await runToEnd('dist/src/commands/migrate.js', ['migrate', 'status'], env, emptyFolder());
     expect(code).toBe(0); // development’s own database, made in that folder
   });
 

@@ -67,7 +67,7 @@ describe('who may call', () => {
   });
 
   it('must be told to the built service in production, as all that has no default, a line each', async () => {
-    const { code, stdout, stderr } = await runToEnd('dist/src/server.js', [], { NODE_ENV: 'production' });
+    const { code, stdout, stderr } = await runToEnd('dist/src/server.js', [], {});
     expect([code, stdout]).toEqual([1, '']);
     expect(
       stderr
@@ -83,6 +83,7 @@ describe('who may call', () => {
       'OAUTH_STATE_SECRET is required',
       'QBO_CLIENT_ID is required',
       'QBO_CLIENT_SECRET is required',
+      'QBO_ENVIRONMENT is required',
       'QBO_REDIRECT_URI is required',
     ]);
   });

@@ -11,6 +11,7 @@ export function environment(databaseUrl: string, simulator: IntuitSimulator): Re
     NODE_ENV: 'test',
     LOG_LEVEL: 'trace',
     DATABASE_URL: databaseUrl,
+    QBO_ENVIRONMENT: 'sandbox',
     QBO_CLIENT_ID: simulator.settings.clientId,
     QBO_CLIENT_SECRET: simulator.settings.clientSecret,
     QBO_REDIRECT_URI: REDIRECT_URI,

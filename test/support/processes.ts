@@ -26,8 +26,20 @@ export function emptyFolder(): string {
 
 /** Runs a script of this project, no longer than we do; of the environment it has what it is given, and PATH. */
 export function run(script: string, args: string[], env: Record<string, string>, cwd = emptyFolder()): Process {
-  const file = fileURLToPath(new URL(`../../${script}`, import.meta.url));
-  const child = spawn(process.execPath, [file, ...args], { cwd, env: { PATH: process.env['PATH'] ?? '', ...env } });
+  return runNode([fileOf(script), ...args], env, cwd);
+}
+
+/** Runs what `npm run dev` runs. */
+export function runDevelopment(env: Record<string, string>, cwd = emptyFolder()): Process {
+  return runNode(['--import', import.meta.resolve('tsx'), fileOf('dev/main.ts')], env, cwd);
+}
+
+function fileOf(script: string): string {
+  return fileURLToPath(new URL(`../../${script}`, import.meta.url));
+}
+
+function runNode(args: string[], env: Record<string, string>, cwd: string): Process {
+  const child = spawn(process.execPath, args, { cwd, env: { PATH: process.env['PATH'] ?? '', ...env } });
   const endWithUs = () => child.kill('SIGKILL');
   process.once('exit', endWithUs);
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
@@ -52,14 +64,20 @@ export async function runToEnd(...parameters: Parameters<typeof run>) {
 /** The built service (`npm run build` makes it), listening on a free port. Production expects a migrated database. */
 export async function runServer(env: Record<string, string>): Promise<ServiceProcess> {
   const server = run('dist/src/server.js', [], { HOST: '127.0.0.1', ...env, PORT: '0' });
+  const [, port] = await printed(server, /"address":\{[^}]*"port":(\d+)\}.*"msg":"listening"/);
+  return { ...server, origin: `http://127.0.0.1:${port}` };
+}
+
+/** Resolves once the process has printed what matches. @throws Error if it ends before that */
+export async function printed(process: Process, pattern: RegExp): Promise<RegExpExecArray> {
   let isOver = false;
-  void server.ended.then(() => {
+  void process.ended.then(() => {
     isOver = true;
   });
   for (;;) {
-    const [, port] = /"address":\{[^}]*"port":(\d+)\}.*"msg":"listening"/.exec(server.stdout()) ?? [];
-    if (port) return { ...server, origin: `http://127.0.0.1:${port}` };
-    if (isOver) throw new Error(`The service did not start: ${server.stderr()}${server.stdout()}`);
+    const match = pattern.exec(process.stdout());
+    if (match) return match;
+    if (isOver) throw new Error(`The process ended early: ${process.stderr()}${process.stdout()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -9,6 +9,7 @@ export const PRODUCTION = {
   DATABASE_URL: 'mysql://user:pa55word@db.internal:3306/accounting',
   QBO_CLIENT_ID: 'the-client-id',
   QBO_CLIENT_SECRET: 'the-client-secret',
+  QBO_ENVIRONMENT: 'sandbox',
   QBO_REDIRECT_URI: 'https://api.octup.com/api/v1/oauth/quickbooks/callback',
   ENCRYPTION_KEY: KEY,
   OAUTH_STATE_SECRET: SECRET,

@@ -1,0 +1,20 @@
+import type { Config } from '../src/config.ts';
+import { cannotListen } from '../src/lifecycle.ts';
+import { startIntuitSimulator } from '../test/support/intuit-simulator/simulator.ts';
+
+/** Starts the Intuit simulator, whose grants are kept in a file from one start to the next. @throws ConfigError */
+export async function startIntuit({ quickbooks, server }: Config, port: number): Promise<void> {
+  await startIntuitSimulator({
+    host: server.host,
+    port,
+    publicOrigin: `http://localhost:${port}`,
+    clientId: quickbooks.clientId,
+    clientSecret: quickbooks.clientSecret,
+    redirectUris: [quickbooks.redirectUri],
+    file: './data/intuit-simulator.json',
+  }).catch((error) => {
+    throw error.syscall === 'listen'
+      ? cannotListen(error, { host: server.host, port, variable: 'SIMULATOR_PORT' })
+      : error;
+  });
+}
