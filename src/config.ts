@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
 import type { z } from 'zod';
 import { developmentSecrets } from './development-secrets.ts';
 import {
@@ -8,6 +9,7 @@ import {
   type Environment,
   environmentSchema,
 } from './environment-schema.ts';
+import { nearest } from './utils/nearest.ts';
 
 /** The service's settings, checked and typed. `.env.example` says what each variable means. */
 export interface Config {
@@ -72,16 +74,29 @@ const INTUIT = {
   },
 } as const;
 
-/** The process's environment, with what a `.env` file in the working directory adds to it. */
+/**
+ * The process's environment, completed by a `.env` file in the working directory. A byte order mark, which some editors
+ * write, is skipped. @throws ConfigError if the file is not UTF-8
+ */
 export function readEnvironment(): Environment {
-  if (existsSync('.env')) process.loadEnvFile('.env');
+  if (existsSync('.env')) {
+    for (const [name, value] of Object.entries(parseEnv(decode(readFileSync('.env'))))) process.env[name] ??= value;
+  }
   return process.env;
+}
+
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new ConfigError(['.env is not UTF-8 text: save it with the encoding UTF-8.']);
+  }
 }
 
 /** The service's settings, from its variables. @throws ConfigError */
 export function loadConfig(environment: Environment): Config {
   const { production, simulated, schema, input } = prepare(environment);
-  const env = parse(schema, input);
+  const env = parse(schema, input, unknownVariables(schema, input));
   return {
     production,
     server: { host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'), port: env.PORT },
@@ -179,11 +194,33 @@ function portOr(standard: number, given = ''): number {
   return /^\d{1,5}$/.test(given) ? Number(given) : standard;
 }
 
-function parse<Schema extends z.ZodType>(schema: Schema, input: Environment): z.output<Schema> {
+function parse<Schema extends z.ZodType>(
+  schema: Schema,
+  input: Environment,
+  unknown: Record<string, string> = {},
+): z.output<Schema> {
   const result = schema.safeParse(input);
-  if (result.success) return result.data;
-  const problems = new Map(result.error.issues.map((issue) => [issue.path[0], issue.message]));
+  const invalid = result.error?.issues.map((issue) => [issue.path[0], issue.message] as const) ?? [];
+  const problems = new Map([...Object.entries(unknown), ...invalid]);
+  if (result.success && problems.size === 0) return result.data;
   throw new ConfigError([...problems].map(([name, problem]) => `${String(name)} ${problem}`));
+}
+
+/** What Kubernetes sets for another service called `auth` or `qbo`: AUTH_SERVICE_HOST, AUTH_PORT_80_TCP, … */
+const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT|PORT)(_\w+)?$/;
+
+/** Variables whose prefix is this service's and whose name is not: misspelled, they would have no effect. */
+function unknownVariables(schema: EnvironmentSchema, input: Environment): Record<string, string> {
+  const known = Object.keys(schema.shape);
+  const unknown = Object.keys(input).filter(
+    (name) => /^(QBO|AUTH)_/.test(name) && !known.includes(name) && !SERVICE_LINK.test(name),
+  );
+  return Object.fromEntries(
+    unknown.map((name) => {
+      const meant = nearest(name, known, 3);
+      return [name, `is not a variable of this service${meant ? `: did you mean ${meant}?` : ''}`];
+    }),
+  );
 }
 
 /** A variable set to nothing is a variable not set, as container platforms write it. */

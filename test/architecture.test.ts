@@ -32,7 +32,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   strategies: ['config', 'models', 'errors', 'utils'],
   datastores: ['db', 'models', 'errors'],
   db: ['config', 'models', 'errors'],
-  config: ['development-secrets', 'environment-schema'],
+  config: ['development-secrets', 'environment-schema', 'utils'],
   'environment-schema': ['utils'],
   'development-secrets': ['utils'],
   logger: ['config'],

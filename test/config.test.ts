@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { loadConfig, loadDatabaseConfig } from '../src/config.ts';
+import { loadConfig, loadDatabaseConfig, readEnvironment } from '../src/config.ts';
 import { KEY, PRODUCTION, problemsOf, SECRET } from './support/variables.ts';
 
 const DEVELOPMENT = { NODE_ENV: 'development' };
@@ -170,11 +170,62 @@ describe('configuration in production', () => {
 describe('the migrate commands', () => {
   it('need DATABASE_URL alone, and in development not even that', () => {
     const { DATABASE_URL } = PRODUCTION;
-    expect(loadDatabaseConfig({ DATABASE_URL, PORT: 'x' })).toEqual({
+    expect(loadDatabaseConfig({ DATABASE_URL, PORT: 'x', QBO_CLIENTID: 'x' })).toEqual({
       client: 'mysql',
       url: DATABASE_URL,
     });
     expect(loadDatabaseConfig(DEVELOPMENT)).toEqual({ client: 'sqlite', filename: './data/dev.db' });
     expect(() => loadDatabaseConfig({})).toThrow('DATABASE_URL is required');
+  });
+});
+
+describe('a variable that starts with QBO_ or AUTH_', () => {
+  it.each([
+    ['QBO_CLIENTID', 'QBO_CLIENT_ID'],
+    ['AUTH_JWKS_URI', 'AUTH_JWKS_URL'],
+    ['QBO_ENVIROMENT', 'QBO_ENVIRONMENT'],
+  ])('prevents startup if it is misspelled, as %s is, and is told the name that was meant', (name, meant) => {
+    expect(problemsOf({ ...PRODUCTION, [name]: 'canary' })).toEqual([
+      `${name} is not a variable of this service: did you mean ${meant}?`,
+    ]);
+  });
+
+  it('prevents startup if it is unknown and resembles none', () => {
+    expect(problemsOf({ ...PRODUCTION, QBO_WEBHOOK_VERIFIER: 'canary' })).toEqual([
+      'QBO_WEBHOOK_VERIFIER is not a variable of this service',
+    ]);
+  });
+
+  it('is ignored if it is empty', () => {
+    expect(problemsOf({ ...PRODUCTION, QBO_CLIENTID: '' })).toEqual([]);
+  });
+
+  it('is ignored if Kubernetes sets it for another service called auth', () => {
+    const links = ['AUTH_SERVICE_HOST', 'AUTH_SERVICE_PORT_HTTP', 'AUTH_PORT', 'AUTH_PORT_80_TCP_ADDR'];
+    expect(problemsOf({ ...PRODUCTION, ...Object.fromEntries(links.map((name) => [name, 'x'])) })).toEqual([]);
+  });
+});
+
+describe('the .env file', () => {
+  afterEach(() => {
+    rmSync('.env');
+    delete process.env['FROM_FILE'];
+    delete process.env['ALSO_FROM_FILE'];
+  });
+
+  it('completes the environment, which takes precedence', () => {
+    process.env['FROM_FILE'] = 'shell';
+    writeFileSync('.env', 'FROM_FILE=file\nALSO_FROM_FILE="of the file" # comment\n');
+    expect(readEnvironment()).toMatchObject({ FROM_FILE: 'shell', ALSO_FROM_FILE: 'of the file' });
+  });
+
+  it('may start with a byte order mark and have Windows line ends', () => {
+    writeFileSync('.env', '\uFEFFFROM_FILE=first\r\nALSO_FROM_FILE=second\r\n');
+    expect(readEnvironment()).toMatchObject({ FROM_FILE: 'first', ALSO_FROM_FILE: 'second' });
+  });
+
+  it('prevents startup if it is UTF-16', () => {
+    writeFileSync('.env', Buffer.from('\uFEFFFROM_FILE=first\r\n', 'utf16le'));
+    expect(readEnvironment).toThrow('.env is not UTF-8 text');
   });
 });
