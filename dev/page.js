@@ -13,7 +13,7 @@ let polling = new AbortController();
 
 function start() {
   const query = new URLSearchParams(location.search);
-  element('organization').value = query.get('organization') ?? localStorage.getItem(REMEMBERED) ?? 'demo-org';
+  element('organization').value = query.get('organization') ?? localStorage.getItem(REMEMBERED) ?? 'acme';
   element('organization').addEventListener('change', chooseOrganization);
   element('organization-form').addEventListener('submit', (event) => {
     event.preventDefault();

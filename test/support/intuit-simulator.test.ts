@@ -308,7 +308,7 @@ describe('API', () => {
     expect(await elsewhere.json()).toMatchObject({ fault: { error: [{ code: '3100' }] } });
   });
 
-  it('keeps invoices', async () => {
+  it('has a few invoices, and keeps those that are added', async () => {
     const { access_token } = await connect();
     const post = (body: object) =>
       api('invoice', access_token, {
@@ -318,20 +318,23 @@ describe('API', () => {
       });
 
     expect(await (await post({ DocNumber: 'A1' })).json()).toMatchObject({
-      Invoice: { Id: '1', SyncToken: '0' },
+      Invoice: { Id: '4', SyncToken: '0' },
     });
-    expect(await (await post({ Id: '1', DocNumber: 'A2' })).json()).toMatchObject({
+    expect(await (await post({ Id: '4', DocNumber: 'A2' })).json()).toMatchObject({
       Invoice: { SyncToken: '1' },
     });
-    expect(await (await api('invoice/1', access_token)).json()).toMatchObject({
+    expect(await (await api('invoice/4', access_token)).json()).toMatchObject({
       Invoice: { DocNumber: 'A2' },
     });
-    expect((await api('invoice/2', access_token)).status).toBe(400);
+    expect((await api('invoice/5', access_token)).status).toBe(400);
     expect((await api('invoice', access_token, { method: 'POST', body: 'text' })).status).toBe(400);
 
     const select = await api(`query?query=${encodeURIComponent('select * from invoice')}`, access_token);
     expect(await select.json()).toMatchObject({
-      QueryResponse: { Invoice: [{ DocNumber: 'A2' }], maxResults: 1 },
+      QueryResponse: {
+        Invoice: ['1001', '1002', '1003', 'A2'].map((DocNumber) => ({ DocNumber })),
+        maxResults: 4,
+      },
     });
     const posted = {
       method: 'POST',
@@ -339,7 +342,7 @@ describe('API', () => {
       headers: { 'content-type': 'application/text' },
     };
     expect(await (await api('query', access_token, posted)).json()).toMatchObject({
-      QueryResponse: { totalCount: 1 },
+      QueryResponse: { totalCount: 4 },
     });
   });
 

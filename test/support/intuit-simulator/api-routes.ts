@@ -6,13 +6,12 @@ import { authorizationFault, companyFault, tokenFault, validationFault } from '.
 import { bearer, jsonOf } from './calls.ts';
 import type { Companies } from './companies.ts';
 import type { Grants } from './grants.ts';
+import { type Entity, sampleInvoices } from './sample-invoices.ts';
 import type { Serve } from './serve.ts';
-
-type Entity = Record<string, unknown>;
 
 /** The QuickBooks Online API below `/v3/company/{realmId}`. Invoices are kept in memory. */
 export function apiRoutes(serve: Serve, grants: Grants, companies: Companies, now: () => Date): Router {
-  const invoices = new Map<string, Entity[]>();
+  const invoices = new Map(companies.list().map(({ realmId }) => [realmId, sampleInvoices()]));
   const router = Router({ mergeParams: true });
   router.get('/companyinfo/:id', api(companyInfo));
   router.get('/query', api(query));
