@@ -6,10 +6,10 @@ import supertest from 'supertest';
 import { createSqlite } from './support/databases.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './support/intuit-simulator/simulator.ts';
 import type { TestDatabase } from './support/own-database.ts';
-import { startService, type TestService } from './support/service.ts';
+import { connect, startService, status, type TestService } from './support/service.ts';
 
 const README = readFileSync('README.md', 'utf8');
-const CURL_LINES = [...README.matchAll(/^curl .*$/gm)].map(([line]) => line);
+const CURL_LINES = [...README.matchAll(/^(curl .*)$(?:\n# (.*))?/gm)];
 const run = promisify(execFile);
 
 describe("the README's curl lines", () => {
@@ -28,14 +28,19 @@ describe("the README's curl lines", () => {
     await database.drop();
   });
 
-  /** What the README's line that holds `text` prints, against this test's service. */
+  /** What the README's line that contains `text` prints, which has every complete field that the comment below it shows. */
   async function curl(text: string): Promise<Record<string, unknown>> {
-    const line = CURL_LINES.find((candidate) => candidate.includes(text)) ?? '';
-    const { stdout } = await run('bash', ['-c', line.replaceAll('http://localhost:8080', service.origin)]);
-    return JSON.parse(stdout);
+    const [, line = '', shown = ''] = CURL_LINES.find((candidate) => candidate[1]?.includes(text)) ?? [];
+    const command = line
+      .replaceAll('http://localhost:8080', service.origin)
+      .replaceAll('http://localhost:8090', simulator.origin);
+    const { stdout } = await run('bash', ['-c', command]);
+    const fields = shown.match(/"\w+":("[^"…]*"|[\w.]+)/g)?.filter((field) => !field.includes('localhost')) ?? [];
+    expect(fields.filter((field) => !stdout.includes(field))).toEqual([]);
+    return stdout ? JSON.parse(stdout) : {};
   }
 
-  it('connect, tell the status, call QuickBooks and disconnect', async () => {
+  it('connect, read the status, call QuickBooks and disconnect', async () => {
     const { connect_url } = await curl('/connect/acme');
     const link = new URL(String(connect_url));
     const consent = await supertest(service.origin).get(`${link.pathname}${link.search}`).expect(302);
@@ -44,9 +49,20 @@ describe("the README's curl lines", () => {
     await supertest(service.origin).get(`${callback.pathname}${callback.search}`).set('Cookie', cookie).expect(302);
 
     expect(await curl('/status/acme')).toMatchObject({ connected: true, company_name: 'Sandbox Company_US_1' });
-    expect(await curl('/query?')).toMatchObject({ QueryResponse: {} });
+    expect(await curl('/query?')).toMatchObject({ QueryResponse: { maxResults: 3 } });
     expect(await curl('/events/acme')).toMatchObject({ events: [{ type: 'connected' }], next: null });
     expect(await curl('/disconnect/acme')).toEqual({ success: true, message: 'Disconnected successfully' });
-    expect(CURL_LINES).toHaveLength(5);
+    expect(CURL_LINES).toHaveLength(7);
+  });
+
+  it('make an API call fail, and the connection lost', async () => {
+    await connect(service, simulator, 'acme');
+    await curl('/simulator/faults');
+    const query = `${service.origin}/api/v1/quickbooks/acme/query?query=select%20*%20from%20Invoice`;
+    expect((await fetch(query)).status).toBe(503);
+    expect((await fetch(query)).status).toBe(200);
+    await curl('/simulator/revoke/9341452000000001');
+    expect((await fetch(query)).status).toBe(409);
+    expect(await status(service, 'acme')).toMatchObject({ connected: false, reason: 'authorization_revoked' });
   });
 });
