@@ -12,7 +12,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   globalSetup: '<rootDir>/test/support/global-setup.js',
   reporters: ['default', '<rootDir>/test/support/summary-reporter.js'],
-  testTimeout: 30_000,
+  testTimeout: 180_000, // only ends what hangs: no test depends on how fast the machine is
   maxWorkers: 3, // most of a test is waiting
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts', 'migrations/**/*.ts'],

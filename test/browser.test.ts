@@ -19,7 +19,7 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
       startDevelopment(),
     ]);
     ({ service, frontend } = development);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await browser?.close();
@@ -151,6 +151,7 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
     complaints = [];
     context = await browser.newContext();
     page = await context.newPage();
+    page.setDefaultTimeout(0); // the test's own timeout is enough
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text());
     });

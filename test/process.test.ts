@@ -8,7 +8,7 @@ import { environment, FRONTEND_URL } from './support/environment.ts';
 import { type IntuitSimulator, startIntuitSimulator } from './support/intuit-simulator/simulator.ts';
 import { scrape } from './support/metrics.ts';
 import type { TestDatabase } from './support/own-database.ts';
-import { emptyFolder, runServer, runToEnd } from './support/processes.ts';
+import { emptyFolder, printed, runServer, runToEnd } from './support/processes.ts';
 import { callback } from './support/requests.ts';
 import { secretsOfCalls } from './support/secrets.ts';
 import { consent, status } from './support/service.ts';
@@ -29,7 +29,7 @@ describeEachDatabase('the built service', (createDatabase) => {
 
   beforeAll(async () => {
     database = await createDatabase();
-    env = { ...environment(database.url, simulator), NODE_ENV: 'production', PROVIDER_TIMEOUT_MS: '5000' };
+    env = { ...environment(database.url, simulator), NODE_ENV: 'production', PROVIDER_TIMEOUT_MS: '10000' };
     const { code } = await runToEnd('bin/run.js', ['migrate', 'latest'], { DATABASE_URL: database.url });
     expect(code).toBe(0);
   });
@@ -39,10 +39,12 @@ describeEachDatabase('the built service', (createDatabase) => {
     const server = await runServer(env);
     const flow = await consent(server, simulator, 'acme');
     simulator.resetCalls();
-    simulator.fail({ on: 'token', kind: 'slow', delayMs: 1000 });
+    const release = simulator.hold({ on: 'token', kind: 'slow' });
     const answer = callback(server, flow);
     await until(() => simulator.callsTo('token').length > 0);
     void server.kill('SIGTERM');
+    await printed(server, /"msg":"stopping"/);
+    release();
     const location = `${FRONTEND_URL}/settings/integrations?connected=true&system=quickbooks`;
     expect(await answer).toMatchObject({ status: 302, headers: { location, connection: 'close' } });
     expect(await server.ended).toBe(0);
@@ -80,10 +82,9 @@ describe('the process', () => {
     );
     const silent = connectSocket(Number(new URL(server.origin).port), '127.0.0.1').on('error', () => undefined);
     await new Promise((resolve) => silent.on('connect', resolve));
-    const begun = performance.now();
     void server.kill('SIGTERM');
     expect(await server.ended).toBe(0);
-    expect(performance.now() - begun).toBeLessThan(3_000);
+    expect(server.stdout()).not.toContain('work unfinished');
     agent.destroy();
     silent.destroy();
   });

@@ -18,7 +18,7 @@ describeOnServer('nothing leaks', (createDatabase) => {
     process = ['cmdline', 'comm', 'stat'].map((name) => readFileSync(`/proc/${pid}/${name}`, 'utf8')).join();
     stage.service.kill('SIGTERM');
     expect(await stage.service.ended).toBe(0);
-  }, 120_000);
+  });
   afterAll(() => stage.close());
 
   it('whatever was asked: every kind of answer was given', () => {

@@ -9,7 +9,7 @@ import { connect, consent, disconnect } from '../support/service.ts';
 import { useStage } from '../support/stage.ts';
 
 describe('the metrics', () => {
-  const stage = useStage(createSqlite, { PROVIDER_TIMEOUT_MS: '500' });
+  const stage = useStage(createSqlite, { PROVIDER_TIMEOUT_MS: '2000' });
   const TEXT = { 'content-type': expect.stringMatching(/^text\/plain; version=0\.0\.4/), 'cache-control': 'no-store' };
 
   it('are Prometheus’ text, open to everyone, and no other method’s', async () => {
@@ -72,7 +72,12 @@ describe('the metrics', () => {
     stage.simulator.fail({ on: 'api', kind: 'status', status: 500 });
     expect((await call(stage.service, 'classes')).status).toBe(500);
     stage.simulator.fail({ on: 'api', kind: 'hang' });
-    await call(stage.service, 'classes', undefined, { signal: AbortSignal.timeout(100) }).catch(() => undefined);
+    stage.simulator.resetCalls();
+    const leaving = new AbortController();
+    const left = call(stage.service, 'classes', undefined, { signal: leaving.signal }).catch(() => undefined);
+    await until(() => stage.simulator.callsTo('api').length > 0);
+    leaving.abort();
+    await left;
     const sum = (status: string) => `accounting_gateway_requests_total{status_class="${status}"}`;
     await until(async () => (await grow())[sum('aborted')]);
     expect(await grow()).toMatchObject({ [sum('2xx')]: 1, [sum('4xx')]: 1, [sum('5xx')]: 1, [sum('aborted')]: 1 });
@@ -93,10 +98,11 @@ describe('the metrics', () => {
 
     await connect(stage.service, stage.simulator, 'overtaken', { realmId: '6' });
     await expire(stage, 'overtaken');
-    stage.simulator.fail({ on: 'token', kind: 'slow', delayMs: 200 });
+    const release = stage.simulator.hold({ on: 'token', kind: 'slow' });
     const overtaken = call(stage.service, 'overtaken');
     await until(() => stage.simulator.callsTo('token', 'refresh_token').length === 3);
     await disconnect(stage.service, 'overtaken');
+    release();
     await overtaken;
     expect(await grow()).toMatchObject({
       'accounting_token_refreshes_total{outcome="revoked"}': 1,

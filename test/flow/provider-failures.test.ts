@@ -9,7 +9,7 @@ import { useStage } from '../support/stage.ts';
 const COMPANY = '9341452000000001';
 
 describe('a callback while Intuit fails', () => {
-  const stage = useStage(createSqlite, { PROVIDER_TIMEOUT_MS: '400' });
+  const stage = useStage(createSqlite, { PROVIDER_TIMEOUT_MS: '2000' });
 
   it.each<[string, Omit<Fault, 'on'>, number, string]>([
     ['refuses the code', { kind: 'invalid_grant' }, 400, 'authorization_code_rejected'],

@@ -9,9 +9,9 @@ describeEachDatabase('in the middle of a refresh', (createDatabase) => {
   const stage = useStage(createDatabase);
 
   it('a disconnect wins: nothing is resurrected, and the refresh token that came back is revoked', async () => {
-    const { caller } = await beginRefresh('left', '1');
+    const finish = await beginRefresh('left', '1');
     expect((await disconnect(stage.service, 'left')).status).toBe(200);
-    await expectOwnError(await caller, 404, 'connection_not_found');
+    await expectOwnError(await finish(), 404, 'connection_not_found');
     await until(() => stage.simulator.grantFor('1')?.revoked);
     expect(stage.simulator.callsTo('revoke').at(-1)?.token).toBe(stage.simulator.grantFor('1')?.refreshToken);
     expect(await status(stage.service, 'left')).toMatchObject({
@@ -27,18 +27,18 @@ describeEachDatabase('in the middle of a refresh', (createDatabase) => {
 
   it('a disconnect of one of two that share the company revokes nothing', async () => {
     await connect(stage.service, stage.simulator, 'stays', { realmId: '2' });
-    const { caller } = await beginRefresh('leaves', '2');
+    const finish = await beginRefresh('leaves', '2');
     await disconnect(stage.service, 'leaves');
-    await expectOwnError(await caller, 404, 'connection_not_found');
+    await expectOwnError(await finish(), 404, 'connection_not_found');
     expect(stage.simulator.callsTo('revoke')).toEqual([]);
     expect((await call(stage.service, 'stays')).status).toBe(200);
   });
 
   it('a reconnect to the same company wins: it serves the waiting caller, and nothing is revoked', async () => {
-    const { caller } = await beginRefresh('again', '3');
+    const finish = await beginRefresh('again', '3');
     await connect(stage.service, stage.simulator, 'again', { realmId: '3' });
     stage.simulator.resetCalls();
-    expect((await caller).status).toBe(200);
+    expect((await finish()).status).toBe(200);
     const grant = stage.simulator.grantFor('3');
     expect(stage.simulator.callsTo('api')).toMatchObject([{ token: grant?.accessTokens[0] }]);
     expect([grant?.revoked, stage.simulator.callsTo('revoke')]).toEqual([false, []]);
@@ -46,9 +46,9 @@ describeEachDatabase('in the middle of a refresh', (createDatabase) => {
   });
 
   it('a reconnect to another company wins: the refresh token that came back is revoked', async () => {
-    const { caller } = await beginRefresh('moved', '4');
+    const finish = await beginRefresh('moved', '4');
     await connect(stage.service, stage.simulator, 'moved', { realmId: '5' });
-    expect((await caller).status).toBe(200);
+    expect((await finish()).status).toBe(200);
     expect(stage.simulator.callsTo('api').at(-1)?.path).toMatch(/^\/v3\/company\/5\//);
     await until(() => stage.simulator.grantFor('4')?.revoked);
     expect(stage.simulator.grantFor('5')?.revoked).toBe(false);
@@ -57,40 +57,43 @@ describeEachDatabase('in the middle of a refresh', (createDatabase) => {
   });
 
   it('a disconnect wins also where Intuit refuses the refresh', async () => {
-    const { caller } = await beginRefresh('left-refused', '6', () => stage.simulator.revokeGrant('6'));
+    const finish = await beginRefresh('left-refused', '6', () => stage.simulator.revokeGrant('6'));
     await disconnect(stage.service, 'left-refused');
-    await expectOwnError(await caller, 404, 'connection_not_found');
+    await expectOwnError(await finish(), 404, 'connection_not_found');
     expect(await stage.rows('left-refused')).toMatchObject([{ deactivation_reason: 'disconnected' }]);
   });
 
   it('a reconnect wins also where Intuit refuses the refresh', async () => {
-    const { caller } = await beginRefresh('again-refused', '7', () => stage.simulator.revokeGrant('7'));
+    const finish = await beginRefresh('again-refused', '7', () => stage.simulator.revokeGrant('7'));
     await connect(stage.service, stage.simulator, 'again-refused', { realmId: '7' });
-    expect((await caller).status).toBe(200);
+    expect((await finish()).status).toBe(200);
     expect(await status(stage.service, 'again-refused')).toMatchObject({ connected: true, reason: null });
   });
 
   it('the database is written to twice, before and after, and no transaction waits for Intuit', async () => {
-    const { caller } = await beginRefresh('idle', '8');
+    const finish = await beginRefresh('idle', '8');
     const [row] = await stage.activeRows('idle');
     expect(row).toMatchObject({ refresh_lease_owner: expect.any(String), refresh_started_at: expect.anything() });
     await stage.knex('oauth_tokens').where({ organization_id: 'idle' }).update({ company_name: 'Written meanwhile' });
-    expect((await caller).status).toBe(200);
+    expect((await finish()).status).toBe(200);
     expect(await status(stage.service, 'idle')).toMatchObject({ company_name: 'Written meanwhile' });
   });
 
   itKeptSecrets(stage);
 
-  /** An expired connection whose refresh has reached Intuit, which takes its time to answer the caller. */
+  /** Starts a refresh that Intuit has processed and not answered. Returns how to finish it, with the caller's response. */
   async function beginRefresh(organization: string, realmId: string, before = (): unknown => undefined) {
     await connect(stage.service, stage.simulator, organization, { realmId });
     await expire(stage, organization);
     before();
     stage.simulator.resetCalls();
-    stage.simulator.fail({ on: 'token', grantType: 'refresh_token', kind: 'slow_after', delayMs: 250 });
+    const release = stage.simulator.hold({ on: 'token', grantType: 'refresh_token', kind: 'slow_after' });
     const caller = call(stage.service, organization);
     await until(() => refreshes(stage) === 1);
-    return { caller };
+    return async () => {
+      release();
+      return caller;
+    };
   }
 
   async function activeGenerations(organization: string): Promise<number[]> {

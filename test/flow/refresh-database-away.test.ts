@@ -7,13 +7,14 @@ import { useStage } from '../support/stage.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 describeOnServer('a database that goes away between Intuit’s answer and the save', (createDatabase) => {
-  const stage = useStage(createDatabase);
+  const env = { PROVIDER_TIMEOUT_MS: '2000' };
+  const stage = useStage(createDatabase, env);
   let proxy: TcpProxy;
   let service: TestService;
 
   beforeAll(async () => {
     proxy = await startTcpProxy(stage.database.url);
-    service = await startService({ databaseUrl: proxy.url, simulator: stage.simulator });
+    service = await startService({ databaseUrl: proxy.url, simulator: stage.simulator, env });
   });
   afterAll(async () => {
     await service.close();
@@ -31,7 +32,7 @@ describeOnServer('a database that goes away between Intuit’s answer and the sa
   });
 
   it('is waited for by a shutdown', async () => {
-    const leaving = await startService({ databaseUrl: proxy.url, simulator: stage.simulator });
+    const leaving = await startService({ databaseUrl: proxy.url, simulator: stage.simulator, env });
     await refreshWithout('shutdown', 'stop', '2', leaving);
     let isClosed = false;
     const closed = leaving.close().then(() => {
@@ -68,10 +69,11 @@ describeOnServer('a database that goes away between Intuit’s answer and the sa
     await expire(stage, organization);
     stage.simulator.resetCalls();
     stage.simulator.settings.reuseRevokesFamily = false;
-    stage.simulator.fail({ on: 'token', kind: 'slow_after', delayMs: 200 });
+    const release = stage.simulator.hold({ on: 'token', kind: 'slow_after' });
     const caller = call(by, organization);
     await until(() => refreshes(stage) === 1);
     proxy[how]();
+    release();
     return caller;
   }
 });

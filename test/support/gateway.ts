@@ -13,17 +13,12 @@ export async function call(
   resource = 'companyinfo/1',
   init: RequestInit = {},
 ): Promise<Response> {
-  const settings: RequestInit = { redirect: 'manual', signal: AbortSignal.timeout(5_000), ...init };
-  return fetch(`${origin}/api/v1/quickbooks/${organizationId}/${resource}`, settings);
+  return fetch(`${origin}/api/v1/quickbooks/${organizationId}/${resource}`, { redirect: 'manual', ...init });
 }
 
 /** The same call many times at once: the statuses. */
 export async function callAtOnce(service: Pick<TestService, 'origin'>, organizationId: string, times: number) {
-  const answers = await Promise.all(
-    Array.from({ length: times }, () =>
-      call(service, organizationId, undefined, { signal: AbortSignal.timeout(25_000) }),
-    ),
-  );
+  const answers = await Promise.all(Array.from({ length: times }, () => call(service, organizationId)));
   await Promise.all(answers.map((answer) => answer.arrayBuffer()));
   return answers.map(({ status }) => status);
 }

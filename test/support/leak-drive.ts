@@ -6,7 +6,7 @@ import { PREFIX } from './requests.ts';
 
 const WRONG_KEY = 'canary-wrong-key-0123456789';
 const CHROME = 'text/html,application/xhtml+xml,*/*;q=0.8';
-const SLOW = { delayMs: 300 };
+const SLOW = { delayMs: 1_500 };
 const FAULTS: Omit<Fault, 'on'>[] = [
   ...(['hang', 'drop_before', 'drop_after', 'hang_after', 'truncate', 'html', 'empty', 'redirect'] as const).map(
     (kind) => ({ kind }),

@@ -52,7 +52,7 @@ export class LeakStage {
     this.proxy = await startTcpProxy(this.database.url);
     this.knex = openKnex(loadConfig(environment(this.database.url, this.simulator)).database);
     await migrateUp(this.knex);
-    const limits = { LOG_LEVEL: 'trace', PROVIDER_TIMEOUT_MS: '100', RATE_LIMIT_PER_MINUTE: '300' };
+    const limits = { LOG_LEVEL: 'trace', PROVIDER_TIMEOUT_MS: '1000', RATE_LIMIT_PER_MINUTE: '300' };
     const own = { ...WITH_KEYS, ...this.keySet.env, ...secrets, ...limits, NODE_ENV: 'production' };
     this.service = await runServer({ ...environment(this.proxy.url, this.simulator), ...own });
   }

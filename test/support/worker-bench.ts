@@ -54,7 +54,7 @@ export class WorkerBench {
 
   /** One more process: its own pool of connections, its own memory. */
   async replica(env: Record<string, string> = {}, times = this.times): Promise<Context> {
-    const own = { PROVIDER_TIMEOUT_MS: '400', ...this.env, ...env };
+    const own = { PROVIDER_TIMEOUT_MS: '2000', ...this.env, ...env };
     const config = loadConfig({ ...environment(this.database.url, this.simulator), ...own });
     const logger = await createLogger(config, { write: (line) => this.logs.push(line) });
     const replica = await createContext(config, logger, () => this.now, times);

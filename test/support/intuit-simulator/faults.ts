@@ -53,6 +53,8 @@ export interface Fault {
   times?: number | null;
   /** Default 1000. */
   delayMs?: number;
+  /** Of `slow` and `slow_after`, instead of `delayMs`: the answer waits for this. */
+  until?: Promise<void>;
   /** Default 503. */
   status?: number;
   /** Seconds or an HTTP date. */

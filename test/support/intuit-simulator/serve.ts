@@ -20,18 +20,22 @@ export function servedWith(calls: Call[], faults: Faults, now: () => Date): Serv
 
     if (kind === 'hang') return;
     if (kind === 'drop_before') return void res.destroy();
-    if (kind === 'slow') await delay(fault?.delayMs ?? 1000, undefined, { ref: false });
+    if (kind === 'slow') await waitFor(fault);
     if (res.destroyed) return;
 
     const answer = (fault && answerInstead(fault)) ?? answerTo(req, fault);
 
     if (kind === 'hang_after') return;
     if (kind === 'drop_after') return void res.destroy();
-    if (kind === 'slow_after') await delay(fault?.delayMs ?? 1000, undefined, { ref: false });
+    if (kind === 'slow_after') await waitFor(fault);
     if (res.destroyed) return;
 
     call.status = answer.status;
     if (kind === 'truncate') return sendHalf(res, answer);
     send(res, answer);
   };
+}
+
+async function waitFor(fault: Fault | undefined): Promise<void> {
+  await (fault?.until ?? delay(fault?.delayMs ?? 1000, undefined, { ref: false }));
 }

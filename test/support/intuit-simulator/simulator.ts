@@ -40,6 +40,8 @@ export interface IntuitSimulator {
   resetCalls(): void;
   /** Makes calls to come go wrong; throws a TypeError for a fault it does not know. */
   fail(fault: Fault): void;
+  /** Makes one call to come wait until the returned function is called. */
+  hold(fault: Omit<Fault, 'kind'> & { kind: 'slow' | 'slow_after' }): () => void;
   clearFaults(): void;
   /** What a person does on the consent page, without a browser: the callback's URL. Throws what the page says. */
   authorize(authorizeUrl: string, choice?: Partial<Choice>): Promise<string>;
@@ -88,6 +90,14 @@ export async function startIntuitSimulator(options: IntuitSimulatorOptions = {})
       calls.filter((call) => call.endpoint === endpoint && (!grantType || call.grantType === grantType)),
     resetCalls: () => void calls.splice(0),
     fail: (fault) => faults.add(fault),
+    hold: (fault) => {
+      let release = () => {};
+      const until = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      faults.add({ ...fault, until });
+      return release;
+    },
     clearFaults: () => faults.clear(),
     authorize: (url, choice) => decideAt(authorizeUrl, url, { realmId: firstRealmId, ...choice }),
     issueCode: ({ realmId, redirectUri }) => grants.issueCode(realmId, redirectUri),
