@@ -75,7 +75,7 @@ export function startupFailure(error: unknown): string {
   if (path && code === 'EACCES') return accessDenied(path);
   if (path && ['ENOENT', 'ENOTDIR', 'EROFS', 'EEXIST'].includes(code)) return `Cannot use ${path}: ${code}.`;
   const reason = name === 'AppError' ? ((error as AppError).reason ?? '') : code;
-  const database = DATABASE_FAILURES[reason];
+  const database = DATABASE_FAILURES[reason.replace(/^SQLITE_(READONLY|CANTOPEN).*/, 'SQLITE_CANTOPEN')];
   if (database) return `${database} See DATABASE_URL.`;
   if (/^(ER|SQLITE)_/.test(reason)) return `The database refuses: ${reason}. See DATABASE_URL.`;
   if (name === 'AppError') return (error as AppError).detail;
@@ -111,6 +111,6 @@ const DATABASE_FAILURES: Record<string, string> = {
   ER_ACCESS_DENIED_NO_PASSWORD_ERROR: 'The database server refuses this user or password.',
   ER_DBACCESS_DENIED_ERROR: 'The database server refuses this user the database.',
   ER_NO_SUCH_TABLE: 'The database is not migrated: run `npm run migrate`.',
+  SQLITE_CANTOPEN: 'The database file or its folder cannot be opened and written by the user of this process.',
   SQLITE_ERROR: 'The database is not migrated, or not one of this service.',
-  SQLITE_CANTOPEN: 'The database file cannot be opened.',
 };
