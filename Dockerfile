@@ -1,12 +1,8 @@
-# What the service needs at run time. No package's install script runs: better-sqlite3, the one with native code, is
-# compiled here against the image's own headers, so nothing is fetched but what the lock file names.
-FROM node:24-bookworm AS dependencies
+# What the service needs at run time. No package's install script runs: SQLite's driver is installed as a binary package.
+FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
-  && cd node_modules/better-sqlite3 \
-  && npm run build-release -- --nodedir=/usr/local \
-  && find build deps src -type f ! -path build/Release/better_sqlite3.node -delete
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /app

@@ -63,6 +63,7 @@ const HOMES: Record<string, string[]> = {
   redis: ['middleware'],
   jose: ['services'],
   knex: ['db', 'datastores', 'migrations'],
+  libsql: ['db'],
   standardwebhooks: ['services'],
   'prom-client': ['metrics'],
   zod: ['config', 'environment-schema', 'schemas', 'openapi', 'routes', 'strategies', 'services'],

@@ -80,6 +80,29 @@ describe('the image', () => {
   });
 });
 
+describe('package-lock.json', () => {
+  const packages: Record<string, { hasInstallScript?: boolean; deprecated?: string }> = JSON.parse(
+    read('package-lock.json'),
+  ).packages;
+  const entries = Object.entries(packages).map(([path, entry]) => ({
+    ...entry,
+    name: path.replace(/^.*node_modules\//, ''),
+  }));
+
+  it('has no install script that must run, and no deprecated package', () => {
+    const withScript = entries.filter(({ hasInstallScript }) => hasInstallScript).map(({ name }) => name);
+    expect(withScript.filter((name) => manifest.allowScripts[name] !== false)).toEqual([]);
+    expect(entries.filter(({ deprecated }) => deprecated)).toEqual([]);
+  });
+
+  it('has SQLite’s driver as a binary for every platform', () => {
+    const { optionalDependencies } = packages['node_modules/libsql'] as { optionalDependencies: object };
+    const binaries = Object.keys(optionalDependencies);
+    expect(binaries.length).toBeGreaterThan(5);
+    expect(entries.map(({ name }) => name)).toEqual(expect.arrayContaining(binaries));
+  });
+});
+
 function read(file: string): string {
   return readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
 }

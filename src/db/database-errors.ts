@@ -13,12 +13,13 @@ interface DriverError {
 /** What is kept of a driver's error: its text quotes the statement with all its values. */
 export class DatabaseError extends Error {
   override readonly name = 'DatabaseError';
+  readonly code: string;
+  readonly errno: number | undefined;
 
-  constructor(
-    readonly code: string,
-    readonly errno: number | undefined,
-  ) {
+  constructor(code: string, errno: number | undefined) {
     super(`the database refused a statement: ${code}`);
+    this.code = code;
+    this.errno = errno;
   }
 }
 
@@ -82,6 +83,6 @@ export function isAway(error: unknown): boolean {
     REFUSING_ERRNOS.has(errno) ||
     /^SQLITE_(CANTOPEN|FULL|IOERR|NOMEM|PROTOCOL|READONLY)/.test(code) ||
     /^(E[A-Z]{3,}|EAI_\w+|PROTOCOL_\w+)$/.test(code) || // errno of the connection
-    /no such (table|column)|closed state|aborted/i.test(message)
+    /no such (table|column)|closed state|connection is not open|aborted/i.test(message)
   );
 }

@@ -1,13 +1,10 @@
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import knex, { type Knex } from 'knex';
 import type { DatabaseConfig } from '../environment-schema.ts';
 import { isAway, isDeadlock, isDuplicate, unavailable, withoutValues } from './database-errors.ts';
+import { knexConfig } from './knex-config.ts';
 
-const CONNECT_TIMEOUT_MS = 3_000;
 const QUERY_TIMEOUT_MS = 5_000;
-const POOL_SIZE = 10;
 const ATTEMPTS = 15;
 
 /** Another writer was quicker. Thrown in a transaction, it runs the transaction again on what is there now. */
@@ -20,10 +17,13 @@ export class ConflictError extends Error {
  * database that is away, or not migrated, into `service_unavailable`.
  */
 export class Session {
-  constructor(
-    readonly knex: Knex,
-    private readonly dialect: DatabaseConfig['client'],
-  ) {}
+  readonly knex: Knex;
+  private readonly dialect: DatabaseConfig['client'];
+
+  constructor(knex: Knex, dialect: DatabaseConfig['client']) {
+    this.knex = knex;
+    this.dialect = dialect;
+  }
 
   /** Runs one statement, again where it lost against another one. */
   async query<T>(statement: (db: Knex) => PromiseLike<T>): Promise<T> {
@@ -77,54 +77,9 @@ export function openSession(database: DatabaseConfig): Session {
   return new Session(openKnex(database, QUERY_TIMEOUT_MS), database.client);
 }
 
-/** Knex alone. @param queryTimeoutMs the longest that a query may take; without it, as migrations need it, any time */
+/** Knex alone. @param queryTimeoutMs the time limit of every query; without it, as migrations need it, none */
 export function openKnex(database: DatabaseConfig, queryTimeoutMs?: number): Knex {
-  if (database.client === 'mysql') {
-    return knex({
-      client: 'mysql2',
-      connection: { uri: database.url, timezone: 'Z', charset: 'utf8mb4', connectTimeout: CONNECT_TIMEOUT_MS },
-      pool: { min: 0, max: POOL_SIZE, ...(queryTimeoutMs ? { afterCreate: boundQueries(queryTimeoutMs) } : {}) },
-      acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
-      log: SILENT,
-    });
-  }
-  mkdirSync(dirname(database.filename), { recursive: true });
-  return knex({
-    client: 'better-sqlite3',
-    connection: { filename: database.filename },
-    useNullAsDefault: true,
-    pool: { min: 1, max: 1, afterCreate: prepareSqlite },
-    acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
-    log: SILENT,
-  });
-}
-
-/** Knex would write plain text to stdout. What went wrong is thrown as well, and told from there. */
-const SILENT = { warn() {}, error() {}, deprecate() {}, debug() {} };
-
-type Done = (error: { code?: string } | null, ...results: unknown[]) => void;
-type AnswerTo = (options: object, values: unknown, done: Done) => unknown;
-
-/**
- * Bounds everything a connection is asked, BEGIN and COMMIT too, and ends the connection where it takes too long: one to
- * a host that vanished would hang again.
- */
-function boundQueries(timeout: number) {
-  return (connection: { query: AnswerTo; destroy(): void }, done: () => void): void => {
-    const query = connection.query.bind(connection);
-    connection.query = (options, values, answered) =>
-      query({ timeout, ...options }, values, (error, ...results) => {
-        if (error?.code === 'PROTOCOL_SEQUENCE_TIMEOUT') connection.destroy();
-        answered(error, ...results);
-      });
-    done();
-  };
-}
-
-function prepareSqlite(connection: { pragma(text: string): void }, done: (error?: Error) => void): void {
-  connection.pragma('journal_mode = WAL');
-  connection.pragma('synchronous = FULL'); // a rotated token that is lost in a power cut is lost for good
-  done();
+  return knex(knexConfig(database, queryTimeoutMs));
 }
 
 function isConflict(error: unknown): boolean {

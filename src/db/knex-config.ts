@@ -1,0 +1,62 @@
+import type { Knex } from 'knex';
+import type { DatabaseConfig } from '../environment-schema.ts';
+import { LibsqlClient } from './libsql-client.ts';
+
+const CONNECT_TIMEOUT_MS = 3_000;
+const BUSY_TIMEOUT_MS = 1_000; // the driver blocks the event loop meanwhile; sessions then retry
+const POOL_SIZE = 10;
+
+/** Knex's settings, shared by the service, its commands and Knex's own command line. @param queryTimeoutMs none by default */
+export function knexConfig(database: DatabaseConfig, queryTimeoutMs?: number): Knex.Config {
+  return {
+    ...(database.client === 'mysql' ? mysqlConfig(database.url, queryTimeoutMs) : sqliteConfig(database.filename)),
+    acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
+    log: SILENT,
+  };
+}
+
+/** Knex would write plain text to stdout. Every failure is thrown as well, and reported by the caller. */
+const SILENT = { warn() {}, error() {}, deprecate() {}, debug() {} };
+
+function mysqlConfig(uri: string, queryTimeoutMs: number | undefined): Knex.Config {
+  return {
+    client: 'mysql2',
+    connection: { uri, timezone: 'Z', charset: 'utf8mb4', connectTimeout: CONNECT_TIMEOUT_MS },
+    pool: { min: 0, max: POOL_SIZE, ...(queryTimeoutMs ? { afterCreate: boundQueries(queryTimeoutMs) } : {}) },
+  };
+}
+
+function sqliteConfig(filename: string): Knex.Config {
+  return {
+    client: LibsqlClient,
+    connection: { filename },
+    useNullAsDefault: true,
+    pool: { min: 1, max: 1, afterCreate: prepareSqlite },
+  };
+}
+
+type Done = (error: { code?: string } | null, ...results: unknown[]) => void;
+type Query = (options: object, values: unknown, done: Done) => unknown;
+
+/**
+ * Limits the time of everything sent on a connection, BEGIN and COMMIT included, and destroys the connection on a
+ * timeout: one to a host that vanished would hang again.
+ */
+function boundQueries(timeout: number) {
+  return (connection: { query: Query; destroy(): void }, done: () => void): void => {
+    const query = connection.query.bind(connection);
+    connection.query = (options, values, responded) =>
+      query({ timeout, ...options }, values, (error, ...results) => {
+        if (error?.code === 'PROTOCOL_SEQUENCE_TIMEOUT') connection.destroy();
+        responded(error, ...results);
+      });
+    done();
+  };
+}
+
+function prepareSqlite(connection: { pragma(text: string): unknown }, done: (error?: Error) => void): void {
+  connection.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  connection.pragma('journal_mode = WAL');
+  connection.pragma('synchronous = FULL'); // a rotated token lost in a power cut cannot be recovered
+  done();
+}
