@@ -55,9 +55,11 @@ type EnvironmentSchema = ReturnType<typeof environmentSchema>;
 /** What is wrong with how the process was started, one line each, and no variable's value. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
+  readonly problems: string[];
 
-  constructor(readonly problems: string[]) {
+  constructor(problems: string[]) {
     super(problems.join('\n'));
+    this.problems = problems;
   }
 }
 

@@ -20,15 +20,18 @@ export type ErrorCode =
 /** A failure that a caller is told of: `detail` is shown to a person, so it holds no secret and no text of Intuit's. */
 export class AppError extends Error {
   override readonly name = 'AppError';
+  readonly code: ErrorCode;
+  readonly detail: string;
+  /** Whole seconds after which the same request may succeed. */
+  readonly retryAfterSeconds: number | undefined;
+  /** For the log alone: what lies behind it, as a code. */
+  readonly reason: string | undefined;
 
-  constructor(
-    readonly code: ErrorCode,
-    readonly detail: string,
-    /** Whole seconds after which the same request may succeed. */
-    readonly retryAfterSeconds?: number,
-    /** For the log alone: what lies behind it, as a code. */
-    readonly reason?: string,
-  ) {
+  constructor(code: ErrorCode, detail: string, retryAfterSeconds?: number, reason?: string) {
     super(`${code}: ${detail}`);
+    this.code = code;
+    this.detail = detail;
+    this.retryAfterSeconds = retryAfterSeconds;
+    this.reason = reason;
   }
 }
