@@ -1,4 +1,7 @@
 import type { Knex } from 'knex';
+import { addIndex, addUnique, createTable } from '../src/db/migration-steps.ts';
+
+const TABLE = 'oauth_tokens';
 
 /** Identifiers compare by their bytes: MySQL's default collation would make `ORG` and `org` one organization. */
 const BYTES = 'ascii_bin';
@@ -12,7 +15,7 @@ const CURRENT_KEY = `TINYINT GENERATED ALWAYS AS (
 ) VIRTUAL`;
 
 export async function up(knex: Knex): Promise<void> {
-  await knex.schema.createTable('oauth_tokens', (table) => {
+  await createTable(knex, TABLE, (table) => {
     const instant = (name: string) => table.datetime(name, { precision: 3 });
     table.specificType('token_id', 'CHAR(36)').collate(BYTES).notNullable().primary();
     table.string('organization_id', 36).collate(BYTES).notNullable();
@@ -42,18 +45,19 @@ export async function up(knex: Knex): Promise<void> {
     table.boolean('is_expiring_told').notNullable().defaultTo(false);
     table.boolean('is_refresh_failing').notNullable().defaultTo(false);
     table.specificType('current_key', CURRENT_KEY);
-    table.unique(['organization_id', 'accounting_system', 'current_key'], {
-      indexName: 'oauth_tokens_current_unique',
-    });
-    table.index('organization_id');
-    table.index('realm_id');
-    table.index('access_token_expires_at');
-    table.index('next_care_at');
-    table.index(['is_active', 'refresh_token_expires_at']);
-    table.index(['is_refresh_failing', 'is_active']);
   });
+  await addUnique(knex, TABLE, {
+    name: 'oauth_tokens_current_unique',
+    columns: ['organization_id', 'accounting_system', 'current_key'],
+  });
+  await addIndex(knex, TABLE, ['organization_id']);
+  await addIndex(knex, TABLE, ['realm_id']);
+  await addIndex(knex, TABLE, ['access_token_expires_at']);
+  await addIndex(knex, TABLE, ['next_care_at']);
+  await addIndex(knex, TABLE, ['is_active', 'refresh_token_expires_at']);
+  await addIndex(knex, TABLE, ['is_refresh_failing', 'is_active']);
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.schema.dropTable('oauth_tokens');
+  await knex.schema.dropTableIfExists(TABLE);
 }

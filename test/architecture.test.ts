@@ -40,7 +40,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   utils: ['models', 'errors'],
   models: [],
   errors: [],
-  migrations: [],
+  migrations: ['db'],
 };
 
 /** Their types may be known to every part but the innermost. */

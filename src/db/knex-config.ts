@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { DatabaseConfig } from '../environment-schema.ts';
 import { LibsqlClient } from './libsql-client.ts';
+import { migrationSource, migrationTemplate } from './migration-source.ts';
 
 const CONNECT_TIMEOUT_MS = 3_000;
 const BUSY_TIMEOUT_MS = 1_000; // the driver blocks the event loop meanwhile; sessions then retry
@@ -12,6 +13,7 @@ export function knexConfig(database: DatabaseConfig, queryTimeoutMs?: number): K
     ...(database.client === 'mysql' ? mysqlConfig(database.url, queryTimeoutMs) : sqliteConfig(database.filename)),
     acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
     log: SILENT,
+    migrations: { migrationSource, extension: 'ts', stub: migrationTemplate },
   };
 }
 
@@ -22,7 +24,7 @@ function mysqlConfig(uri: string, queryTimeoutMs: number | undefined): Knex.Conf
   return {
     client: 'mysql2',
     connection: { uri, timezone: 'Z', charset: 'utf8mb4', connectTimeout: CONNECT_TIMEOUT_MS },
-    pool: { min: 0, max: POOL_SIZE, ...(queryTimeoutMs ? { afterCreate: boundQueries(queryTimeoutMs) } : {}) },
+    pool: { min: 0, max: POOL_SIZE, afterCreate: prepareMysql(queryTimeoutMs) },
   };
 }
 
@@ -38,20 +40,30 @@ function sqliteConfig(filename: string): Knex.Config {
 type Done = (error: { code?: string } | null, ...results: unknown[]) => void;
 type Query = (options: object, values: unknown, done: Done) => unknown;
 
+interface MysqlConnection {
+  query: Query;
+  destroy(): void;
+}
+
+/** In a local time zone, TIMESTAMP columns (Knex's migration_time) reject the hour that daylight saving time skips. */
+function prepareMysql(queryTimeoutMs: number | undefined) {
+  return (connection: MysqlConnection, done: Done): void => {
+    if (queryTimeoutMs) limitQueries(connection, queryTimeoutMs);
+    connection.query({ sql: "SET time_zone = '+00:00'" }, [], done);
+  };
+}
+
 /**
  * Limits the time of everything sent on a connection, BEGIN and COMMIT included, and destroys the connection on a
  * timeout: one to a host that vanished would hang again.
  */
-function boundQueries(timeout: number) {
-  return (connection: { query: Query; destroy(): void }, done: () => void): void => {
-    const query = connection.query.bind(connection);
-    connection.query = (options, values, responded) =>
-      query({ timeout, ...options }, values, (error, ...results) => {
-        if (error?.code === 'PROTOCOL_SEQUENCE_TIMEOUT') connection.destroy();
-        responded(error, ...results);
-      });
-    done();
-  };
+function limitQueries(connection: MysqlConnection, timeout: number): void {
+  const query = connection.query.bind(connection);
+  connection.query = (options, values, done) =>
+    query({ timeout, ...options }, values, (error, ...results) => {
+      if (error?.code === 'PROTOCOL_SEQUENCE_TIMEOUT') connection.destroy();
+      done(error, ...results);
+    });
 }
 
 function prepareSqlite(connection: { pragma(text: string): unknown }, done: (error?: Error) => void): void {

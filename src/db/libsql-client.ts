@@ -19,11 +19,20 @@ export class LibsqlClient extends BetterSqlite3Client {
     });
   }
 
+  /** Rolls an open transaction back: until its garbage collection, a closed connection would keep its lock. */
+  override async destroyRawConnection(connection: Database.Database): Promise<void> {
+    if (connection.inTransaction) connection.exec('ROLLBACK');
+    return super.destroyRawConnection(connection);
+  }
+
   /**
    * Replaces the connection after SQLITE_BUSY: until its garbage collection, libsql keeps the statement in progress and
    * with it an outdated snapshot (https://github.com/tursodatabase/libsql-client-ts/issues/352).
    */
-  override async _query(connection: object & { __knex__disposed?: unknown }, query: object): Promise<unknown> {
+  override async _query(
+    connection: Database.Database & { __knex__disposed?: unknown },
+    query: object,
+  ): Promise<unknown> {
     try {
       return await super._query(connection, query);
     } catch (error) {

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Knex } from 'knex';
+import createKnex, { type Knex } from 'knex';
 import { loadDatabaseConfig } from '../../src/config.ts';
 import { MigrationDatastore } from '../../src/datastores/migration-datastore.ts';
+import { knexConfig } from '../../src/db/knex-config.ts';
 import { migrateDown, migrateUp, migrationNames, migrationStatus } from '../../src/db/migrations.ts';
 import { openKnex, openSession, type Session } from '../../src/db/session.ts';
 import { describeEachDatabase } from '../support/databases.ts';
@@ -42,7 +43,7 @@ describeEachDatabase('the migrations', (createDatabase, kind) => {
     expect(await migrateUp(knex)).toEqual(names);
   });
 
-  it('tell what was run and what was not', async () => {
+  it('report which have run and which are pending', async () => {
     const names = await migrationNames();
     const datastore = new MigrationDatastore(session);
     expect(await migrationStatus(knex)).toEqual({ done: [], pending: names });
@@ -58,13 +59,13 @@ describeEachDatabase('the migrations', (createDatabase, kind) => {
     expect(await datastore.hasPending()).toBe(true);
   });
 
-  it('are not disturbed by a newer version’s, so that an older replica goes on', async () => {
+  it('are complete for an older replica after a newer version’s have run', async () => {
     await migrateUp(knex);
     await knex('knex_migrations').insert({ name: '29990101000000_later', batch: 2, migration_time: new Date() });
     expect(await new MigrationDatastore(session).hasPending()).toBe(false);
   });
 
-  it('run once where two start at once', async () => {
+  it('run once if two processes start at once', async () => {
     const other = openKnex(loadDatabaseConfig({ DATABASE_URL: database.url }));
     try {
       const runs = await Promise.all([migrateUp(knex), migrateUp(other)]);
@@ -72,6 +73,57 @@ describeEachDatabase('the migrations', (createDatabase, kind) => {
     } finally {
       await other.destroy();
     }
+  });
+
+  it('give every table a primary key, Knex’s own included', async () => {
+    await migrateUp(knex);
+    const tables = await primaryKeys(knex, kind);
+    expect(Object.keys(tables)).toEqual(expect.arrayContaining(['knex_migrations', 'knex_migrations_lock']));
+    expect(Object.entries(tables).filter(([, columns]) => columns === 0)).toEqual([]);
+  });
+
+  if (kind === 'MySQL') {
+    it('run on a server that requires primary keys', async () => {
+      const { pool, ...settings } = knexConfig(loadDatabaseConfig({ DATABASE_URL: database.url }));
+      const strict = createKnex({
+        ...settings,
+        pool: {
+          ...pool,
+          afterCreate: (connection: { query(sql: string, done: () => void): void }, done: () => void) =>
+            connection.query('SET SESSION sql_require_primary_key = ON', done),
+        },
+      });
+      try {
+        await expect(strict.raw('CREATE TABLE keyless (name TEXT)')).rejects.toMatchObject({
+          code: 'ER_TABLE_WITHOUT_PK',
+        });
+        expect(await migrateUp(strict)).toEqual(await migrationNames());
+      } finally {
+        await strict.destroy();
+      }
+    });
+  }
+
+  it('report names that Knex’s command line recorded with an extension, and the statement that corrects them', async () => {
+    const names = await migrateUp(knex);
+    for (const [index, name] of names.entries())
+      await knex('knex_migrations')
+        .where({ name })
+        .update({ name: `${name}.${index % 2 ? 'js' : 'ts'}` });
+    const { message } = await migrateUp(knex).catch((error) => error);
+    expect(message).toMatch(/^[^\n]*recorded names with a file extension[^\n]*$/);
+    const [statement = ''] = /UPDATE [^;]*/.exec(message) ?? [];
+    for (const refused of [migrateDown(knex), migrationStatus(knex)]) await expect(refused).rejects.toThrow(statement);
+    await knex.raw(statement);
+    expect([await migrateUp(knex), (await migrationStatus(knex)).done]).toEqual([[], names]);
+  });
+
+  it('report names that only a newer version knows', async () => {
+    await migrateUp(knex);
+    await knex('knex_migrations').insert({ name: '29990101000000_later', batch: 2, migration_time: new Date() });
+    await expect(migrateUp(knex)).rejects.toThrow(
+      /does not know: 29990101000000_later\. Use the version that ran them/,
+    );
   });
 
   it('allow one active row for an organization and system, and any number of ended ones', async () => {
@@ -122,6 +174,21 @@ describe('the names of the migrations', () => {
     for (const name of await migrationNames()) expect(name).toMatch(/^\d{14}_[a-z_]+$/);
   });
 });
+
+/** The number of columns in each table's primary key. */
+async function primaryKeys(knex: Knex, kind: string): Promise<Record<string, number>> {
+  const sql =
+    kind === 'SQLite'
+      ? `SELECT m.name, (SELECT COUNT(*) FROM pragma_table_info(m.name) WHERE pk > 0) AS columns
+         FROM sqlite_master m WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'`
+      : `SELECT t.TABLE_NAME AS name, COUNT(k.COLUMN_NAME) AS columns FROM information_schema.TABLES t
+         LEFT JOIN information_schema.KEY_COLUMN_USAGE k ON k.TABLE_SCHEMA = t.TABLE_SCHEMA
+           AND k.TABLE_NAME = t.TABLE_NAME AND k.CONSTRAINT_NAME = 'PRIMARY'
+         WHERE t.TABLE_SCHEMA = DATABASE() GROUP BY t.TABLE_NAME`;
+  const result = await knex.raw(sql);
+  const rows: { name: string; columns: number }[] = kind === 'SQLite' ? result : result[0];
+  return Object.fromEntries(rows.map(({ name, columns }) => [name, columns]));
+}
 
 async function indexedColumns(knex: Knex, kind: string): Promise<string[]> {
   if (kind === 'SQLite') {

@@ -93,6 +93,17 @@ describeEachDatabase('the session', (createDatabase) => {
 });
 
 describeOnServer('the session', (createDatabase) => {
+  it('uses UTC on every connection, whatever the server’s time zone', async () => {
+    const database = await createDatabase();
+    const session = openSession(loadDatabaseConfig({ DATABASE_URL: database.url }));
+    const timeZones = Array.from({ length: 3 }, () =>
+      session.query((db) => db.raw('SELECT @@session.time_zone AS zone')),
+    );
+    for (const [[{ zone }]] of await Promise.all(timeZones)) expect(zone).toBe('+00:00');
+    await session.close();
+    await database.drop();
+  });
+
   it('is service_unavailable where the database is not there or refuses the user', async () => {
     const database = await createDatabase();
     await database.drop();

@@ -1,0 +1,55 @@
+import type { Knex } from 'knex';
+
+/**
+ * Creates a table with its columns and primary key. If an interrupted run already created it, does nothing.
+ * @throws MigrationError if a different table has this name
+ */
+export async function createTable(
+  knex: Knex,
+  name: string,
+  define: (table: Knex.CreateTableBuilder) => void,
+): Promise<void> {
+  if (!(await knex.schema.hasTable(name))) {
+    await knex.schema.createTable(name, define);
+    return;
+  }
+  const [statement] = knex.schema.createTable(name, define).toSQL();
+  const columns = [...(statement?.sql ?? '').matchAll(/[(,] ?`(\w+)` /g)].map(([, column]) => column ?? '');
+  try {
+    await knex(name).select(columns).limit(0);
+  } catch {
+    throw new MigrationError(
+      `The database already has a table ${name}, and it is not this service's: rename or drop it, or use another database, and migrate again.`,
+    );
+  }
+}
+
+/** Creates an index, unless an interrupted run already created it. */
+export async function addIndex(knex: Knex, table: string, columns: string[]): Promise<void> {
+  const name = `${table}_${columns.join('_')}_index`;
+  if (!(await hasIndex(knex, table, name))) await knex.schema.alterTable(table, (alter) => alter.index(columns, name));
+}
+
+/** Creates a unique index, unless an interrupted run already created it. */
+export async function addUnique(knex: Knex, table: string, index: { name: string; columns: string[] }): Promise<void> {
+  if (await hasIndex(knex, table, index.name)) return;
+  await knex.schema.alterTable(table, (alter) => alter.unique(index.columns, { indexName: index.name }));
+}
+
+/** A migration that cannot be run: what happened and what to do, on one line. Has no stack, which Knex's command line would print. */
+export class MigrationError extends Error {
+  override readonly name = 'MigrationError';
+
+  constructor(message: string) {
+    super(message);
+    this.stack = message;
+  }
+}
+
+async function hasIndex(knex: Knex, table: string, name: string): Promise<boolean> {
+  if (knex.client.dialect === 'sqlite3') {
+    return (await knex('sqlite_master').where({ type: 'index', name })).length > 0;
+  }
+  const [rows] = await knex.raw('SHOW INDEX FROM ?? WHERE Key_name = ?', [table, name]);
+  return rows.length > 0;
+}
