@@ -1,11 +1,17 @@
 import { ConfigError, loadDatabaseConfig, readEnvironment } from '../config.ts';
-import { migrateDown, migrateUp, migrationStatus, unlockMigrations } from '../db/migrations.ts';
+import { countConnections, migrateDown, migrateUp, migrationStatus, unlockMigrations } from '../db/migrations.ts';
 import { openKnex } from '../db/session.ts';
 import { startupFailure } from '../lifecycle.ts';
+import { confirm } from './confirm.ts';
 
-const COMMANDS: Record<string, (knex: Parameters<typeof migrateUp>[0]) => Promise<string>> = {
-  latest: async (knex) => told(await migrateUp(knex), 'Migrated', 'Nothing to migrate: the database is up to date.'),
-  rollback: async (knex) => told(await migrateDown(knex), 'Rolled back', 'Nothing to roll back.'),
+type Knex = Parameters<typeof migrateUp>[0];
+
+const COMMANDS: Record<string, (knex: Knex) => Promise<string>> = {
+  latest: async (knex) => outcome(await migrateUp(knex), 'Migrated', 'Nothing to migrate: the database is up to date.'),
+  rollback: async (knex) => {
+    await approveRollback(await countConnections(knex));
+    return outcome(await migrateDown(knex), 'Rolled back', 'Nothing to roll back.');
+  },
   status: async (knex) => {
     const { done, pending } = await migrationStatus(knex);
     return [...done.map((name) => `done     ${name}`), ...pending.map((name) => `pending  ${name}`)].join('\n');
@@ -30,6 +36,15 @@ try {
   process.exitCode = 1;
 }
 
-function told(names: string[], verb: string, nothing: string): string {
+/** @throws ConfigError unless the user confirms that connections may be deleted */
+async function approveRollback(connections: number): Promise<void> {
+  if (connections === 0 || process.argv.includes('--yes')) return;
+  const risk = `The database contains connections (${connections} rows), which a rollback can delete.`;
+  const confirmed = await confirm(risk);
+  if (confirmed === undefined) throw new ConfigError([`${risk} To roll back, add --yes.`]);
+  if (!confirmed) throw new ConfigError(['Nothing was rolled back.']);
+}
+
+function outcome(names: string[], verb: string, nothing: string): string {
   return names.length > 0 ? `${verb} ${names.join(', ')}.` : nothing;
 }

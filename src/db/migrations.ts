@@ -45,6 +45,13 @@ export async function unlockMigrations(knex: Knex): Promise<void> {
   await knex.migrate.forceFreeMigrationsLock();
 }
 
+/** The number of rows that a rollback could delete together with their table. */
+export async function countConnections(knex: Knex): Promise<number> {
+  if (!(await knex.schema.hasTable('oauth_tokens'))) return 0;
+  const row = await knex('oauth_tokens').count({ total: '*' }).first();
+  return Number(row?.total ?? 0);
+}
+
 /** Runs `work` once no other process migrates. @throws MigrationError, or Knex's MigrationLocked after 10 s */
 async function oneAtATime<T>(knex: Knex, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {

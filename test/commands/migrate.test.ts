@@ -1,15 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
-import { migrationNames } from '../../src/db/migrations.ts';
+import { loadDatabaseConfig } from '../../src/config.ts';
+import { migrateUp, migrationNames } from '../../src/db/migrations.ts';
+import { openKnex } from '../../src/db/session.ts';
 import { createSqlite, describeOnServer } from '../support/databases.ts';
 import { emptyFolder, runToEnd } from '../support/processes.ts';
+import { rowOf } from '../support/rows.ts';
 
 describe('npm run migrate', () => {
-  it('goes up, tells its status and goes down, a line at a time, from source and from the build alike', async () => {
+  it('migrates, reports its status and rolls back, in one line each, from source and from the build', async () => {
     const database = await createSqlite();
     const env = { NODE_ENV: 'production', DATABASE_URL: database.url };
     const names = await migrationNames();
-    const fromSource = (command: string) => told(runToEnd('bin/run.js', ['migrate', command], env));
-    const fromBuild = (command: string) => told(runToEnd('dist/src/commands/migrate.js', ['migrate', command], env));
+    const fromSource = (command: string) => output(runToEnd('bin/run.js', ['migrate', command], env));
+    const fromBuild = (command: string) => output(runToEnd('dist/src/commands/migrate.js', ['migrate', command], env));
 
     expect(await fromBuild('status')).toBe(names.map((name) => `pending  ${name}\n`).join(''));
     expect(await fromSource('latest')).toBe(`Migrated ${names.join(', ')}.\n`);
@@ -51,12 +54,26 @@ describe('npm run migrate', () => {
     const { code } = await runToEnd('dist/src/commands/migrate.js', ['migrate', 'status'], env, emptyFolder());
     expect(code).toBe(0); // development’s own database, made in that folder
   });
+});
 
-  async function told(process: ReturnType<typeof runToEnd>): Promise<string> {
-    const { code, stdout, stderr } = await process;
-    expect([code, stderr]).toEqual([0, '']);
-    return stdout;
-  }
+describe('npm run migrate:rollback', () => {
+  it('needs --yes without a terminal if the database contains connections', async () => {
+    const database = await createSqlite();
+    const env = { NODE_ENV: 'production', DATABASE_URL: database.url };
+    const rollback = (...args: string[]) => runToEnd('bin/run.js', ['migrate', 'rollback', ...args], env);
+    const knex = openKnex(loadDatabaseConfig(env));
+    await migrateUp(knex);
+    await knex('oauth_tokens').insert(rowOf());
+    await knex.destroy();
+
+    const { code, stdout, stderr } = await rollback();
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toBe(
+      'The database contains connections (1 rows), which a rollback can delete. To roll back, add --yes.\n',
+    );
+    expect(await output(rollback('--yes'))).toMatch(/^Rolled back .*\n$/);
+    await database.drop();
+  });
 });
 
 describeOnServer('npm run migrate', (createDatabase) => {
@@ -75,3 +92,9 @@ describeOnServer('npm run migrate', (createDatabase) => {
     }
   });
 });
+
+async function output(process: ReturnType<typeof runToEnd>): Promise<string> {
+  const { code, stdout, stderr } = await process;
+  expect([code, stderr]).toEqual([0, '']);
+  return stdout;
+}
