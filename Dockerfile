@@ -8,7 +8,7 @@ FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json knexfile.ts ./
 COPY src src
 COPY migrations migrations
 RUN npm run build
@@ -19,7 +19,7 @@ LABEL org.opencontainers.image.title="Accounting Integration Service" \
 # npm would ask its registry for a newer npm at each command.
 ENV NODE_ENV=production npm_config_update_notifier=false
 WORKDIR /app
-COPY package.json ./
+COPY package.json knexfile.js ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY bin bin
 COPY --from=build /app/dist dist
