@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { ConfigError, loadDatabaseConfig, readEnvironment } from './src/config.ts';
+import { ConfigError, loadDatabaseConfig, readEnvironment } from './src/config/config.ts';
 import { knexConfig } from './src/db/knex-config.ts';
 
 /** The settings of Knex's command line: the service's own connection and migrations, from DATABASE_URL. */

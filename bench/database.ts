@@ -1,8 +1,8 @@
 import mysql from 'mysql2/promise';
+import { randomAccessToken, randomRefreshToken } from '../dev/intuit-simulator/random-values.ts';
+import type { Fernet } from '../src/crypto/fernet.ts';
 import { migrateUp } from '../src/db/migrations.ts';
 import { openKnex } from '../src/db/session.ts';
-import type { Fernet } from '../src/utils/fernet.ts';
-import { randomAccessToken, randomRefreshToken } from '../test/support/intuit-simulator/random-values.ts';
 import { createOnServer } from '../test/support/own-database.ts';
 
 /** A database of the benchmark's own, migrated, with this many organizations connected: `org-1`, `org-2` … */

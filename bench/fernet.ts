@@ -1,6 +1,6 @@
-import { Fernet } from '../src/utils/fernet.ts';
+import { randomAccessToken } from '../dev/intuit-simulator/random-values.ts';
+import { Fernet } from '../src/crypto/fernet.ts';
 import { openWithPackage, sealWithPackage } from '../test/support/fernet-package.ts';
-import { randomAccessToken } from '../test/support/intuit-simulator/random-values.ts';
 import { median } from './median.ts';
 
 /** Operations a second. */

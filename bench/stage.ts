@@ -2,7 +2,7 @@ import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Fernet } from '../src/utils/fernet.ts';
+import { Fernet } from '../src/crypto/fernet.ts';
 import { type Measured, startChild } from './child.ts';
 import { createFilled, type FilledDatabase } from './database.ts';
 import type { Target } from './load.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import { cannotListen } from '../src/lifecycle.ts';
 
 /** Serves the page that stands in for Octup's frontend, at FRONTEND_URL's own address. @throws ConfigError */

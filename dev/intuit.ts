@@ -1,6 +1,6 @@
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import { cannotListen } from '../src/lifecycle.ts';
-import { startIntuitSimulator } from '../test/support/intuit-simulator/simulator.ts';
+import { startIntuitSimulator } from './intuit-simulator/simulator.ts';
 
 /** Starts the Intuit simulator, whose grants are kept in a file from one start to the next. @throws ConfigError */
 export async function startIntuit({ quickbooks, server }: Config, port: number): Promise<void> {

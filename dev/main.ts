@@ -1,5 +1,5 @@
-import { type Config, loadConfig, readEnvironment } from '../src/config.ts';
-import { isLoopback } from '../src/environment-schema.ts';
+import { type Config, loadConfig, readEnvironment } from '../src/config/config.ts';
+import { isLoopback } from '../src/config/environment-schema.ts';
 import { startupFailure } from '../src/lifecycle.ts';
 import { startFrontend } from './frontend.ts';
 import { startIntuit } from './intuit.ts';

@@ -3,9 +3,9 @@ import { existsSync, statSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { dirname, resolve } from 'node:path';
-import { ConfigError } from './config.ts';
+import { ConfigError } from './config/config.ts';
 import type { AppError } from './errors.ts';
-import type { Logger } from './logger.ts';
+import type { Logger } from './observability/logger.ts';
 
 /** Longer than a proxy keeps its idle connections (60 s as a rule), so that the proxy is the one to close them. */
 const KEEP_ALIVE_MS = 65_000;

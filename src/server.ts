@@ -1,8 +1,8 @@
 import { createApp } from './app.ts';
-import { loadConfig, readEnvironment } from './config.ts';
+import { loadConfig, readEnvironment } from './config/config.ts';
 import { createContext } from './context.ts';
 import { listen, startupFailure, stopInTime, stopSignal } from './lifecycle.ts';
-import { createLogger } from './logger.ts';
+import { createLogger } from './observability/logger.ts';
 
 try {
   const config = loadConfig(readEnvironment());

@@ -1,7 +1,7 @@
-import { loadConfig, readEnvironment } from './config.ts';
+import { loadConfig, readEnvironment } from './config/config.ts';
 import { createContext } from './context.ts';
 import { startupFailure, stopInTime, stopSignal } from './lifecycle.ts';
-import { createLogger } from './logger.ts';
+import { createLogger } from './observability/logger.ts';
 
 try {
   const config = loadConfig(readEnvironment());

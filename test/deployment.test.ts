@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { loadConfig } from '../src/config.ts';
-import { environmentSchema } from '../src/environment-schema.ts';
-import { MAX_BODY_BYTES } from '../src/middleware/limits.ts';
+import { loadConfig } from '../src/config/config.ts';
+import { environmentSchema } from '../src/config/environment-schema.ts';
+import { MAX_BODY_BYTES } from '../src/middleware/limit-body.ts';
 import { PRODUCTION } from './support/variables.ts';
 
 const manifest = JSON.parse(read('package.json'));

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Fernet, InvalidFernetToken } from '../src/utils/fernet.ts';
+import { Fernet, InvalidFernetToken } from '../src/crypto/fernet.ts';
 import { bearer, WITH_KEYS } from './support/credentials.ts';
 import { createSqlite } from './support/databases.ts';
 import { anyText, expectRefused, mutated, printable } from './support/hostile.ts';

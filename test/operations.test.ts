@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { createMetrics } from '../src/metrics.ts';
 import { STATUS } from '../src/middleware/error-handler.ts';
+import { createMetrics } from '../src/observability/metrics.ts';
 import { createSqlite } from './support/databases.ts';
 import { call, expire } from './support/gateway.ts';
 import { PREFIX } from './support/requests.ts';
@@ -10,8 +10,10 @@ import { connect } from './support/service.ts';
 import { useStage } from './support/stage.ts';
 
 const OPERATIONS = readFileSync('docs/operations.md', 'utf8');
-const ALERTS: Alert[] = parse(readFileSync('docs/alerts.yml', 'utf8')).groups.flatMap((group: Group) => group.rules);
-const DASHBOARD: Dashboard = JSON.parse(readFileSync('docs/grafana-dashboard.json', 'utf8'));
+const ALERTS: Alert[] = parse(readFileSync('deploy/monitoring/alerts.yml', 'utf8')).groups.flatMap(
+  (group: Group) => group.rules,
+);
+const DASHBOARD: Dashboard = JSON.parse(readFileSync('deploy/monitoring/dashboard.json', 'utf8'));
 const ASKED = [
   ...ALERTS.map(({ alert, expr }) => [`the alert ${alert}`, expr]),
   ...DASHBOARD.panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [`the panel ${title}`, expr])),

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
+import { type IntuitSimulator, startIntuitSimulator } from '../dev/intuit-simulator/simulator.ts';
 import { createSqlite } from './support/databases.ts';
-import { type IntuitSimulator, startIntuitSimulator } from './support/intuit-simulator/simulator.ts';
 import type { TestDatabase } from './support/own-database.ts';
 import { connect, startService, status, type TestService } from './support/service.ts';
 

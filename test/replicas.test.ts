@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Knex } from 'knex';
+import { type IntuitSimulator, startIntuitSimulator } from '../dev/intuit-simulator/simulator.ts';
 import { migrateUp } from '../src/db/migrations.ts';
 import { openKnex } from '../src/db/session.ts';
 import { describeOnServer } from './support/databases.ts';
 import { environment } from './support/environment.ts';
 import { callAtOnce } from './support/gateway.ts';
-import { type IntuitSimulator, startIntuitSimulator } from './support/intuit-simulator/simulator.ts';
 import type { TestDatabase } from './support/own-database.ts';
 import { runServer, type ServiceProcess } from './support/processes.ts';
 import { connect } from './support/service.ts';

@@ -1,3 +1,3 @@
-import { Fernet } from '../utils/fernet.ts';
+import { Fernet } from '../crypto/fernet.ts';
 
 process.stdout.write(`${Fernet.generateKey()}\n`);

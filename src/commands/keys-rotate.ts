@@ -1,9 +1,9 @@
-import { loadKeysConfig, readEnvironment } from '../config.ts';
+import { loadKeysConfig, readEnvironment } from '../config/config.ts';
+import { Fernet } from '../crypto/fernet.ts';
 import { CiphertextDatastore } from '../datastores/ciphertext-datastore.ts';
 import { openSession } from '../db/session.ts';
 import { startupFailure } from '../lifecycle.ts';
 import { type RotationCount, rotateKeys } from '../services/key-rotation.ts';
-import { Fernet } from '../utils/fernet.ts';
 
 try {
   const { database, encryptionKeys } = loadKeysConfig(readEnvironment());

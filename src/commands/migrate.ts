@@ -1,4 +1,4 @@
-import { ConfigError, loadDatabaseConfig, readEnvironment } from '../config.ts';
+import { ConfigError, loadDatabaseConfig, readEnvironment } from '../config/config.ts';
 import { countConnections, migrateDown, migrateUp, migrationStatus, unlockMigrations } from '../db/migrations.ts';
 import { openKnex } from '../db/session.ts';
 import { startupFailure } from '../lifecycle.ts';

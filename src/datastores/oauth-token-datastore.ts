@@ -1,8 +1,8 @@
 import type { Knex } from 'knex';
 import { ConflictError, type Session } from '../db/session.ts';
-import { nextCareOfActive, nextCareOfLost, nextCareOfUnknown } from '../models/care.ts';
 import type { AccountingSystem, Connection, LossReason, NewConnection, SealedTokens } from '../models/connection.ts';
 import { type ConnectionEventType, SERVICE } from '../models/connection-event.ts';
+import { nextCareOfActive, nextCareOfLost, nextCareOfUnknown } from '../models/maintenance.ts';
 import { countChange } from './connection-counts.ts';
 import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
 import { LEASE_RUNNING_OUT, NO_CIPHERTEXT, NO_LEASE, toConnection, toRow, toTokenColumns } from './oauth-token-row.ts';

@@ -1,6 +1,6 @@
 import type { OAuthTokenRow, StoredInstant } from '../db/tables.ts';
-import { nextCareOfActive } from '../models/care.ts';
 import type { Ciphertext, Connection, LossReason, NewConnection, SealedTokens } from '../models/connection.ts';
+import { nextCareOfActive } from '../models/maintenance.ts';
 
 /** A row as it is read: with the database's word on whether its lease still runs. */
 type ReadRow = OAuthTokenRow & { is_leased: 0 | 1 | null };

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { DatabaseConfig } from '../environment-schema.ts';
+import type { DatabaseConfig } from '../config/environment-schema.ts';
 import { LibsqlClient } from './libsql-client.ts';
 import { migrationSource, migrationTemplate } from './migration-source.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import knex, { type Knex } from 'knex';
-import type { DatabaseConfig } from '../environment-schema.ts';
+import type { DatabaseConfig } from '../config/environment-schema.ts';
 import { isAway, isDeadlock, isDuplicate, unavailable, withoutValues } from './database-errors.ts';
 import { knexConfig } from './knex-config.ts';
 

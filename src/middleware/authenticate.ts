@@ -1,7 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
+import { ANYBODY, type Caller, type Callers } from '../auth/caller-authenticator.ts';
+import type { ConnectLink, ConnectLinks } from '../auth/connect-links.ts';
 import { AppError } from '../errors.ts';
-import { ANYBODY, type Caller, type Callers } from '../services/callers.ts';
-import type { ConnectLink, ConnectLinks } from '../utils/connect-link.ts';
 
 const CALLBACK = '/api/v1/oauth/quickbooks/callback';
 const CONNECT = /^\/api\/v1\/oauth\/quickbooks\/connect\/[^/]+$/;

@@ -2,10 +2,10 @@ import type { OpenAPIRegistry } from '@asteasolutions/zod-to-openapi';
 import { connectLinkSchema, disconnectedSchema, statusSchema } from '../schemas/connection.ts';
 import { eventPageSchema } from '../schemas/events.ts';
 import { callbackCode, callbackError, eventsQuery, organizationPath } from '../schemas/requests.ts';
-import { json, redirection } from './answers.ts';
 import { CONNECT_LINK, EVENT_PAGE, STATUS_EXAMPLES } from './examples.ts';
 import { requestHeaders } from './headers.ts';
 import { CLOSED, problems } from './problems.ts';
+import { json, redirection } from './responses.ts';
 
 const OAUTH = '/api/v1/oauth/quickbooks';
 

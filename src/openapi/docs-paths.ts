@@ -1,9 +1,9 @@
 import type { OpenAPIRegistry } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import { docsFile } from '../schemas/requests.ts';
-import { text } from './answers.ts';
 import { ALWAYS, headers } from './headers.ts';
 import { problems } from './problems.ts';
+import { text } from './responses.ts';
 
 /** This document, and the page that shows it. Open, and not limited. */
 export function registerDocsPaths(registry: OpenAPIRegistry): void {

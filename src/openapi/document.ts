@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { problemSchema } from '../schemas/problem.ts';
 import { registerConnectionPaths } from './connection-paths.ts';
 import { registerDocsPaths } from './docs-paths.ts';

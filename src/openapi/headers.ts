@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CALLERS_OWN_ID } from '../middleware/request-log.ts';
+import { CALLERS_OWN_ID } from '../middleware/observe-requests.ts';
 
 const SECONDS = { type: 'integer', minimum: 0 } as const;
 const TEXT = { type: 'string' } as const;

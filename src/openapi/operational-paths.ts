@@ -1,9 +1,9 @@
 import type { OpenAPIRegistry } from '@asteasolutions/zod-to-openapi';
 import { livenessSchema, readinessSchema } from '../schemas/health.ts';
-import { json, text } from './answers.ts';
 import { NOT_READY, READY } from './examples.ts';
 import { ALWAYS } from './headers.ts';
 import { problems } from './problems.ts';
+import { json, text } from './responses.ts';
 
 /** Health and metrics. Open, and not limited. */
 export function registerOperationalPaths(registry: OpenAPIRegistry): void {

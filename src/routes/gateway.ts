@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream/promises';
 import { type Request, type RequestHandler, Router } from 'express';
 import getRawBody from 'raw-body';
 import type { Context } from '../context.ts';
-import { MAX_BODY_BYTES, payloadTooLarge } from '../middleware/limits.ts';
+import { MAX_BODY_BYTES, payloadTooLarge } from '../middleware/limit-body.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
 import type { Gateway } from '../services/gateway.ts';
 import { organizationOf } from './parse.ts';

@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
 import { parseCookie } from 'cookie';
 import { type CookieOptions, type Request, Router } from 'express';
-import type { Config } from '../config.ts';
+import { STATE_LIFETIME_MS } from '../auth/oauth-states.ts';
+import type { Config } from '../config/config.ts';
 import type { Context } from '../context.ts';
+import { toEventFields } from '../jobs/webhook-job.ts';
 import { callerOf, linkOf } from '../middleware/authenticate.ts';
-import { counted } from '../middleware/measure.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
+import { counted } from '../middleware/request-metrics.ts';
 import type { Connection } from '../models/connection.ts';
 import type { ConnectLinkAnswer, Disconnected, Status } from '../schemas/connection.ts';
 import type { EventPage } from '../schemas/events.ts';
 import { callbackCode, callbackError, eventsQuery } from '../schemas/requests.ts';
-import { toEventFields } from '../services/webhooks.ts';
-import { STATE_LIFETIME_MS } from '../utils/oauth-state.ts';
 import { organizationOf, parse } from './parse.ts';
 
 /** connect, callback, status, disconnect, and the events of them, below `/api/v1/oauth/quickbooks`. */

@@ -1,9 +1,9 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
+import { linkRefused } from '../auth/connect-links.ts';
 import { AppError } from '../errors.ts';
 import { callerOf, linkOf } from '../middleware/authenticate.ts';
 import { organizationPath } from '../schemas/requests.ts';
-import { linkRefused } from '../utils/connect-link.ts';
 
 /** Parses what came from outside. @throws AppError `invalid_request` that names the first wrong parameter. */
 export function parse<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {

@@ -1,10 +1,10 @@
 import { Agent, type Dispatcher } from 'undici';
-import type { Config } from '../config.ts';
-import type { Logger } from '../logger.ts';
+import type { Config } from '../config/config.ts';
 import type { Connection } from '../models/connection.ts';
-import { within } from '../utils/within.ts';
-import { providerError, providerUnavailable } from './failures.ts';
-import { LONGEST_WAIT } from './refresh-timing.ts';
+import type { Logger } from '../observability/logger.ts';
+import { within } from '../utils/with-timeout.ts';
+import { providerError, providerUnavailable } from './provider-errors.ts';
+import { LONGEST_WAIT } from './refresh-policy.ts';
 import type { OpenConnection, TokenManager } from './token-manager.ts';
 
 /** A request to QuickBooks, its path already checked by `resourcePath`. */

@@ -1,10 +1,10 @@
+import type { Fernet } from '../crypto/fernet.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import type { PendingRevocation, PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
 import { AppError } from '../errors.ts';
-import type { Logger } from '../logger.ts';
 import type { AccountingSystem } from '../models/connection.ts';
-import { type AccountingStrategy, ProviderError } from '../strategies/base.ts';
-import type { Fernet } from '../utils/fernet.ts';
+import type { Logger } from '../observability/logger.ts';
+import { type AccountingStrategy, ProviderError } from '../strategies/accounting-strategy.ts';
 
 const MINUTE_MS = 60_000;
 /** Doubles from the first to the longest. */

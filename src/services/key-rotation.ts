@@ -1,5 +1,5 @@
+import type { Fernet } from '../crypto/fernet.ts';
 import type { CiphertextDatastore, CiphertextTable, StoredCiphertexts } from '../datastores/ciphertext-datastore.ts';
-import type { Fernet } from '../utils/fernet.ts';
 
 const BATCH = 200;
 

@@ -1,22 +1,22 @@
 import { randomUUID } from 'node:crypto';
+import { type ConnectLink, linkRefused } from '../auth/connect-links.ts';
+import type { OAuthState, OAuthStates } from '../auth/oauth-states.ts';
+import type { Fernet } from '../crypto/fernet.ts';
+import { seal } from '../crypto/token-cipher.ts';
 import type { ConnectionEventDatastore } from '../datastores/connection-event-datastore.ts';
 import type { OAuthStateDatastore } from '../datastores/oauth-state-datastore.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import type { PendingRevocation } from '../datastores/pending-revocation-datastore.ts';
 import { AppError } from '../errors.ts';
-import type { Logger } from '../logger.ts';
 import type { Connection, NewConnection, NewTokenSet } from '../models/connection.ts';
 import type { RecordedEvent } from '../models/connection-event.ts';
-import { type AccountingStrategy, ProviderError } from '../strategies/base.ts';
-import { type ConnectLink, linkRefused } from '../utils/connect-link.ts';
-import type { Fernet } from '../utils/fernet.ts';
-import type { InFlight } from '../utils/in-flight.ts';
-import type { OAuthState, OAuthStates } from '../utils/oauth-state.ts';
-import { persistently } from '../utils/persistently.ts';
-import { seal } from '../utils/seal.ts';
-import { within } from '../utils/within.ts';
-import { toAppError } from './failures.ts';
+import type { Logger } from '../observability/logger.ts';
+import { type AccountingStrategy, ProviderError } from '../strategies/accounting-strategy.ts';
+import type { InFlight } from '../utils/background-tasks.ts';
+import { persistently } from '../utils/retry.ts';
+import { within } from '../utils/with-timeout.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
+import { toAppError } from './provider-errors.ts';
 
 /** What the provider's redirect brought back: a code for a company, or the error that stands in its place. */
 type CallbackParameters = { state: string } & ({ code: string; realmId: string } | { error: string });

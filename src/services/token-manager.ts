@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Fernet } from '../crypto/fernet.ts';
+import { reseal } from '../crypto/token-cipher.ts';
 import type { FailedRefresh, OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import { AppError } from '../errors.ts';
-import type { Logger } from '../logger.ts';
-import type { Metrics, RefreshOutcome } from '../metrics.ts';
 import type { Connection, LossReason, TokenSet } from '../models/connection.ts';
-import { type AccountingStrategy, ProviderError } from '../strategies/base.ts';
-import type { Fernet } from '../utils/fernet.ts';
-import type { InFlight } from '../utils/in-flight.ts';
-import { persistently } from '../utils/persistently.ts';
-import { reseal } from '../utils/seal.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics, RefreshOutcome } from '../observability/metrics.ts';
+import { type AccountingStrategy, ProviderError } from '../strategies/accounting-strategy.ts';
+import type { InFlight } from '../utils/background-tasks.ts';
+import { persistently } from '../utils/retry.ts';
 import { SingleFlight } from '../utils/single-flight.ts';
-import { within } from '../utils/within.ts';
-import { connectionNotFound, providerError, providerUnavailable, reauthorizationRequired } from './failures.ts';
+import { within } from '../utils/with-timeout.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
-import * as timing from './refresh-timing.ts';
+import { connectionNotFound, providerError, providerUnavailable, reauthorizationRequired } from './provider-errors.ts';
+import * as timing from './refresh-policy.ts';
 
 const EVERYONE = 'everyone';
 

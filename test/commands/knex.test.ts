@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { loadDatabaseConfig } from '../../src/config.ts';
+import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { migrationNames } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import { createSqlite, describeEachDatabase } from '../support/databases.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { loadDatabaseConfig } from '../../src/config.ts';
+import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { migrateUp, migrationNames } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import { createSqlite, describeOnServer } from '../support/databases.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { loadDatabaseConfig } from '../../src/config.ts';
+import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { OAuthStateDatastore } from '../../src/datastores/oauth-state-datastore.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openSession, type Session } from '../../src/db/session.ts';

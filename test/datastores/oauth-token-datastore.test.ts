@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { loadDatabaseConfig } from '../../src/config.ts';
+import { loadDatabaseConfig } from '../../src/config/config.ts';
 import type { OAuthTokenDatastore } from '../../src/datastores/oauth-token-datastore.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openSession, type Session } from '../../src/db/session.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from '@jest/globals';
+import { seal } from '../../src/crypto/token-cipher.ts';
 import { Session } from '../../src/db/session.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import type { Connection } from '../../src/models/connection.ts';
-import { seal } from '../../src/utils/seal.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { useTokenBench } from '../support/token-bench.ts';
 import { openTokens } from '../support/token-datastore.ts';

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import type { Knex } from 'knex';
-import { loadDatabaseConfig } from '../../src/config.ts';
+import { loadDatabaseConfig } from '../../src/config/config.ts';
+import type { DatabaseConfig } from '../../src/config/environment-schema.ts';
 import { migrateDown, migrateUp, migrationNames, migrationStatus, unlockMigrations } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
-import type { DatabaseConfig } from '../../src/environment-schema.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { isInterrupted } from '../support/interruption.ts';
 import type { TestDatabase } from '../support/own-database.ts';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import createKnex, { type Knex } from 'knex';
-import { loadDatabaseConfig } from '../../src/config.ts';
+import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { MigrationDatastore } from '../../src/datastores/migration-datastore.ts';
 import { knexConfig } from '../../src/db/knex-config.ts';
 import { migrateDown, migrateUp, migrationNames, migrationStatus } from '../../src/db/migrations.ts';

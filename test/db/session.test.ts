@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Knex } from 'knex';
-import { loadDatabaseConfig } from '../../src/config.ts';
+import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { isDuplicate } from '../../src/db/database-errors.ts';
 import { ConflictError, openSession, type Session } from '../../src/db/session.ts';
 import { AppError } from '../../src/errors.ts';

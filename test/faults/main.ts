@@ -2,7 +2,7 @@ import { appendFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import mysql from 'mysql2/promise';
-import { within } from '../../src/utils/within.ts';
+import { within } from '../../src/utils/with-timeout.ts';
 import type { Fault, Result, Scene } from './fault.ts';
 import { crashes } from './rows/crashes.ts';
 import { databaseOutages } from './rows/database-outages.ts';

@@ -1,13 +1,13 @@
 import type { Knex } from 'knex';
-import { migrateUp } from '../../src/db/migrations.ts';
-import { openKnex } from '../../src/db/session.ts';
-import type { OAuthTokenRow } from '../../src/db/tables.ts';
-import { environment } from '../support/environment.ts';
 import {
   type IntuitSimulator,
   type IntuitSimulatorOptions,
   startIntuitSimulator,
-} from '../support/intuit-simulator/simulator.ts';
+} from '../../dev/intuit-simulator/simulator.ts';
+import { migrateUp } from '../../src/db/migrations.ts';
+import { openKnex } from '../../src/db/session.ts';
+import type { OAuthTokenRow } from '../../src/db/tables.ts';
+import { environment } from '../support/environment.ts';
 import { createOnServer } from '../support/own-database.ts';
 import { runServer, type ServiceProcess } from '../support/processes.ts';
 import { type OwnServer, startOwnServer } from './own-server.ts';

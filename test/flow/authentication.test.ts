@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { bearer, KEYS, WITH_KEYS } from '../support/credentials.ts';
 import { createSqlite } from '../support/databases.ts';
-import { startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
 import { type KeySet, startKeySet } from '../support/key-set.ts';
 import type { TestDatabase } from '../support/own-database.ts';
 import { PREFIX } from '../support/requests.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { STATE_LIFETIME_MS } from '../../src/utils/oauth-state.ts';
+import { STATE_LIFETIME_MS } from '../../src/auth/oauth-states.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { ENCRYPTION_KEY, FRONTEND_URL } from '../support/environment.ts';
 import { openWithPackage } from '../support/fernet-package.ts';

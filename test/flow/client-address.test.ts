@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConfigError, loadConfig } from '../../src/config.ts';
+import { ConfigError, loadConfig } from '../../src/config/config.ts';
 import { ENCRYPTION_KEY } from '../support/environment.ts';
 import { allowed, fresh, LIMIT, next, useLimitedService } from '../support/limited-service.ts';
 import { PREFIX } from '../support/requests.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { FRONTEND_URL } from '../support/environment.ts';
-import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
 import type { TestDatabase } from '../support/own-database.ts';
 import { connect, disconnect, startService, status, type TestService } from '../support/service.ts';
 

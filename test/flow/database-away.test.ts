@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import supertest, { type Response } from 'supertest';
+import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import { describeOnServer } from '../support/databases.ts';
-import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
 import { scrape } from '../support/metrics.ts';
 import type { TestDatabase } from '../support/own-database.ts';
 import { callback, expectProblem, expectRetryAfter, PREFIX } from '../support/requests.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Fault } from '../../dev/intuit-simulator/faults.ts';
 import { createSqlite } from '../support/databases.ts';
 import { call, expire, until } from '../support/gateway.ts';
-import type { Fault } from '../support/intuit-simulator/faults.ts';
 import { scrape } from '../support/metrics.ts';
 import { callback, PREFIX } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Fault } from '../../dev/intuit-simulator/faults.ts';
 import { createSqlite } from '../support/databases.ts';
-import type { Fault } from '../support/intuit-simulator/faults.ts';
 import { callback, changed, expectProblem, expectRetryAfter } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
 import { connect, consent, status } from '../support/service.ts';

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { bearer, KEYS, WITH_KEYS } from '../support/credentials.ts';
 import { until } from '../support/gateway.ts';
-import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { PREFIX } from '../support/requests.ts';
 import { send } from '../support/send.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import type { FaultKind } from '../../dev/intuit-simulator/faults.ts';
 import { createSqlite } from '../support/databases.ts';
 import { call, callAtOnce, expectOwnError, expire, refreshes } from '../support/gateway.ts';
-import type { FaultKind } from '../support/intuit-simulator/faults.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
 import { connect, status } from '../support/service.ts';
 import { useStage } from '../support/stage.ts';

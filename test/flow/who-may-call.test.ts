@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Config, type ConfigError, loadConfig } from '../../src/config.ts';
+import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import { type Config, type ConfigError, loadConfig } from '../../src/config/config.ts';
 import { WITH_KEYS } from '../support/credentials.ts';
 import { createSqlite } from '../support/databases.ts';
 import { environment } from '../support/environment.ts';
-import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
 import type { TestDatabase } from '../support/own-database.ts';
 import { runToEnd } from '../support/processes.ts';
 import { PREFIX } from '../support/requests.ts';

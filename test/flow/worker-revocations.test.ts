@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
-import { loadDatabaseConfig } from '../../src/config.ts';
+import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import { describeOnServer } from '../support/databases.ts';
 import { until } from '../support/gateway.ts';
-import { type IntuitSimulator, startIntuitSimulator } from '../support/intuit-simulator/simulator.ts';
 import type { TestDatabase } from '../support/own-database.ts';
 import { connect, disconnect, startService, status, type TestService } from '../support/service.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Knex } from 'knex';
+import { Fernet } from '../../src/crypto/fernet.ts';
 import { CiphertextDatastore } from '../../src/datastores/ciphertext-datastore.ts';
 import { Session } from '../../src/db/session.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import { rotateKeys } from '../../src/services/key-rotation.ts';
-import { Fernet } from '../../src/utils/fernet.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import type { TestDatabase } from '../support/own-database.ts';
 import { NEW_KEY, OLD_KEY, openMigrated, openRows, STRANGE_KEY, sealedRow } from '../support/sealed-rows.ts';

@@ -1,11 +1,11 @@
 import { expect, it } from '@jest/globals';
+import type { Fault } from '../../dev/intuit-simulator/faults.ts';
+import { seal } from '../../src/crypto/token-cipher.ts';
 import { AppError } from '../../src/errors.ts';
 import type { TokenManager } from '../../src/services/token-manager.ts';
-import { type AccountingStrategy, ProviderError } from '../../src/strategies/base.ts';
-import { seal } from '../../src/utils/seal.ts';
+import { type AccountingStrategy, ProviderError } from '../../src/strategies/accounting-strategy.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { until } from '../support/gateway.ts';
-import type { Fault } from '../support/intuit-simulator/faults.ts';
 import { codeOf, HOUR, MINUTES, useTokenBench } from '../support/token-bench.ts';
 
 describeEachDatabase('token managers of several processes', (createDatabase) => {

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { ConnectionEventDatastore } from '../../src/datastores/connection-event-datastore.ts';
-import type { Logger } from '../../src/logger.ts';
 import type { ConnectionEvent } from '../../src/models/connection-event.ts';
+import type { Logger } from '../../src/observability/logger.ts';
 import type { Ledger } from './ledger.ts';
 import type { Replica } from './replica.ts';
 

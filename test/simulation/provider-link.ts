@@ -1,5 +1,5 @@
 import type { NewTokenSet, TokenSet } from '../../src/models/connection.ts';
-import { type AccountingStrategy, ProviderError } from '../../src/strategies/base.ts';
+import { type AccountingStrategy, ProviderError } from '../../src/strategies/accounting-strategy.ts';
 import type { Conditions } from './conditions.ts';
 import type { Ledger } from './ledger.ts';
 import type { Family, Issued, Provider } from './provider.ts';

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { IntuitSimulator } from './intuit-simulator/simulator.ts';
+import type { IntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { secretsOfCalls } from './secrets.ts';
 
 /** What nobody may be told, each with its name, and all that was told: the two must not meet. */

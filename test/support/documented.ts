@@ -1,6 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import ajvFormats from 'ajv-formats';
-import type { Config } from '../../src/config.ts';
+import type { Config } from '../../src/config/config.ts';
 import { STATUS } from '../../src/middleware/error-handler.ts';
 import { openApiDocument } from '../../src/openapi/document.ts';
 import type { RecordedAnswer } from './secrets.ts';

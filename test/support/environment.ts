@@ -1,5 +1,5 @@
-import { Fernet } from '../../src/utils/fernet.ts';
-import type { IntuitSimulator } from './intuit-simulator/simulator.ts';
+import type { IntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import { Fernet } from '../../src/crypto/fernet.ts';
 
 export const REDIRECT_URI = 'http://localhost:8080/api/v1/oauth/quickbooks/callback';
 export const FRONTEND_URL = 'http://localhost:5173';

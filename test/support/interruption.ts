@@ -1,6 +1,6 @@
 import knex, { type Knex } from 'knex';
+import type { DatabaseConfig } from '../../src/config/environment-schema.ts';
 import { knexConfig } from '../../src/db/knex-config.ts';
-import type { DatabaseConfig } from '../../src/environment-schema.ts';
 
 const WRITE = /^(create|alter|drop|insert|update|delete|commit)/i;
 

@@ -1,5 +1,5 @@
+import type { Fault } from '../../dev/intuit-simulator/faults.ts';
 import { bearer, KEYS } from './credentials.ts';
-import type { Fault } from './intuit-simulator/faults.ts';
 import { secondsFromNow } from './key-set.ts';
 import { type LeakStage, QUOTE } from './leak-stage.ts';
 import { PREFIX } from './requests.ts';

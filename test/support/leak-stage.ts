@@ -1,14 +1,14 @@
 import type { JWTPayload } from 'jose';
 import type { Knex } from 'knex';
-import { loadConfig } from '../../src/config.ts';
+import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { Fernet } from '../../src/crypto/fernet.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
-import { Fernet } from '../../src/utils/fernet.ts';
 import { Canaries } from './canaries.ts';
 import { bearer, KEYS, WITH_KEYS } from './credentials.ts';
 import type { CreateDatabase } from './databases.ts';
 import { environment } from './environment.ts';
-import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
 import { type KeySet, startKeySet } from './key-set.ts';
 import type { TestDatabase } from './own-database.ts';
 import { runServer } from './processes.ts';

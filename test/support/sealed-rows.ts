@@ -1,8 +1,8 @@
 import type { Knex } from 'knex';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { Fernet } from '../../src/crypto/fernet.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
-import { Fernet } from '../../src/utils/fernet.ts';
 import { rowOf } from './rows.ts';
 
 /** Three keys: the newest encrypts, the old one is to go, and the stranger was never ours. */

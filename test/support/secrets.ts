@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders, RequestListener } from 'node:http';
 import { expect, it } from '@jest/globals';
-import type { Call } from './intuit-simulator/calls.ts';
-import type { IntuitSimulator } from './intuit-simulator/simulator.ts';
+import type { Call } from '../../dev/intuit-simulator/calls.ts';
+import type { IntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import type { TestService } from './service.ts';
 import type { Stage } from './stage.ts';
 

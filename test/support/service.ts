@@ -1,13 +1,13 @@
 import { afterAll } from '@jest/globals';
 import supertest from 'supertest';
+import type { IntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { createApp } from '../../src/app.ts';
-import { type Config, loadConfig } from '../../src/config.ts';
+import { type Config, loadConfig } from '../../src/config/config.ts';
 import { type Context, createContext } from '../../src/context.ts';
 import { listen } from '../../src/lifecycle.ts';
-import { createLogger } from '../../src/logger.ts';
+import { createLogger } from '../../src/observability/logger.ts';
 import { expectDocumented } from './documented.ts';
 import { environment } from './environment.ts';
-import type { IntuitSimulator } from './intuit-simulator/simulator.ts';
 import { type RecordedAnswer, recordAnswers } from './secrets.ts';
 
 /** The real service on a free port, its log kept. */

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import type { Knex } from 'knex';
+import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { openKnex } from '../../src/db/session.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import type { DeactivationReason } from '../../src/models/connection.ts';
 import type { CreateDatabase } from './databases.ts';
-import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
 import type { TestDatabase } from './own-database.ts';
 import { secretsOfCalls } from './secrets.ts';
 import { startService, type TestService } from './service.ts';

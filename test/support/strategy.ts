@@ -1,11 +1,11 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect } from '@jest/globals';
-import { loadConfig } from '../../src/config.ts';
-import { type AccountingStrategy, ProviderError } from '../../src/strategies/base.ts';
-import { createStrategy } from '../../src/strategies/factory.ts';
+import type { Fault } from '../../dev/intuit-simulator/faults.ts';
+import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { type AccountingStrategy, ProviderError } from '../../src/strategies/accounting-strategy.ts';
+import { createStrategy } from '../../src/strategies/strategy-registry.ts';
 import { environment, REDIRECT_URI } from './environment.ts';
-import type { Fault } from './intuit-simulator/faults.ts';
-import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
 import { secretsOfCalls } from './secrets.ts';
 
 /** How the simulator may leave a call without a whole answer. */

@@ -1,5 +1,5 @@
-import { ConfigError, loadConfig } from '../../src/config.ts';
-import { Fernet } from '../../src/utils/fernet.ts';
+import { ConfigError, loadConfig } from '../../src/config/config.ts';
+import { Fernet } from '../../src/crypto/fernet.ts';
 
 export const KEY = Fernet.generateKey();
 export const SECRET = 's'.repeat(32);

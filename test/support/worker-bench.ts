@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from '@jest/globals';
 import type { Knex } from 'knex';
-import { loadConfig } from '../../src/config.ts';
+import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { type Context, createContext } from '../../src/context.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import type { ConnectionEventRow, OAuthTokenRow, PendingRevocationRow } from '../../src/db/tables.ts';
-import { createLogger } from '../../src/logger.ts';
+import { createLogger } from '../../src/observability/logger.ts';
 import type { CreateDatabase } from './databases.ts';
 import { environment } from './environment.ts';
-import { type IntuitSimulator, startIntuitSimulator } from './intuit-simulator/simulator.ts';
 import type { TestDatabase } from './own-database.ts';
 
 export const SECONDS = 1_000;

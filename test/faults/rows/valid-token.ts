@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Fault as IntuitFault } from '../../support/intuit-simulator/faults.ts';
+import type { Fault as IntuitFault } from '../../../dev/intuit-simulator/faults.ts';
 import type { Fault, Outcome, Scene } from '../fault.ts';
 import type { Stage } from '../stage.ts';
 import { callAtOnce, longest, only, Traffic, tally } from '../traffic.ts';

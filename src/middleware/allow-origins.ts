@@ -1,0 +1,31 @@
+import cors from 'cors';
+import type { RequestHandler } from 'express';
+import type { Config } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+
+/** Lets pages of the frontend's origin call, and refuses a POST that a page of any other origin sends. */
+export function allowOrigins(config: Config): RequestHandler[] {
+  const frontend = new URL(config.frontendUrl).origin;
+  const own = new URL(config.quickbooks.redirectUri).origin;
+  const handleCors = cors({
+    origin: frontend,
+    methods: ['GET', 'HEAD', 'POST'],
+    allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
+    exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy'],
+    maxAge: 600,
+  });
+  return [
+    (request, response, next) => {
+      const { origin, 'access-control-request-method': asked } = request.headers;
+      const isFromPage = origin !== undefined && (request.method !== 'OPTIONS' || asked !== undefined);
+      return isFromPage ? handleCors(request, response, next) : next();
+    },
+    (request, _response, next) => {
+      const { origin } = request.headers;
+      if (request.method === 'POST' && origin !== undefined && origin !== frontend && origin !== own) {
+        throw new AppError('forbidden', 'Pages of this origin may not call this service.');
+      }
+      next();
+    },
+  ];
+}

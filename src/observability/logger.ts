@@ -1,0 +1,54 @@
+import { type DestinationStream, type Logger, pino } from 'pino';
+import type { Config } from '../config/config.ts';
+
+export type { Logger };
+
+/** The second net: nothing that holds one of these is logged in the first place. */
+const SECRETS = [
+  'access_token',
+  'accessToken',
+  'refresh_token',
+  'refreshToken',
+  'client_secret',
+  'clientSecret',
+  'password',
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'query',
+];
+
+/** JSON lines on stdout; on a terminal in development, readable ones, without those of polling. */
+export async function createLogger(config: Config, destination?: DestinationStream): Promise<Logger> {
+  const options = {
+    level: config.logLevel,
+    redact: {
+      paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]),
+      censor: '[redacted]',
+    },
+  };
+  return pino(options, destination ?? (await prettyStream(config)) ?? standardOutput());
+}
+
+/** Where stdout is a file on a disk that is full, lines wait for room, and nobody for them. */
+function standardOutput(): DestinationStream {
+  return pino.destination(1).on('error', () => undefined);
+}
+
+async function prettyStream(config: Config): Promise<DestinationStream | undefined> {
+  if (config.production || !process.stdout.isTTY) return undefined;
+  const pretty = await import('pino-pretty').catch(() => undefined); // absent where only production's packages are
+  const stream = pretty?.default({
+    translateTime: 'SYS:HH:MM:ss.l',
+    messageFormat: '{msg}{if method} {method} {route}{end}',
+    ignore: 'pid,hostname,event,method,route',
+    singleLine: true,
+    sync: true, // so that development's banner is printed after the lines before it
+  });
+  return stream && { write: (line) => void (isPoll(line) || stream.write(line)) };
+}
+
+/** Whether a line is of a page's successful polling, which would scroll everything else away. */
+function isPoll(line: string): boolean {
+  return /"method":"GET","route":"[^"]*\/(status|events)\/[^"]*","status":200/.test(line);
+}

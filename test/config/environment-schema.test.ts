@@ -1,0 +1,68 @@
+import { describe, expect, it } from '@jest/globals';
+import { loadConfig } from '../../src/config/config.ts';
+import { KEY, PRODUCTION, problemsOf, SECRET } from '../support/variables.ts';
+
+describe('each variable', () => {
+  it.each([
+    ['PORT', ['0x50', '65536', '-1', '80.5', 'http', ' 80', '1e3', '99999999999999999999']],
+    ['SIMULATOR_PORT', ['0', '65536', 'http']],
+    ['LOG_LEVEL', ['loud', 'INFO']],
+    [
+      'DATABASE_URL',
+      ['postgres://h/d', 'mysql://user:pa55word@', 'mysql://h', 'mysql://h/', 'sqlite:', 'dev.db', 'mysql:'],
+    ],
+    ['QBO_ENVIRONMENT', ['live', 'Sandbox']],
+    [
+      'QBO_REDIRECT_URI',
+      ['octup', 'ftp://h/x', 'https://u:pa55word@h/x', 'https://:pa55word@h/x', 'https://h/x?y=1', 'https://h/x#y'],
+    ],
+    [
+      'QBO_REDIRECT_URI',
+      ['https://h/x?', 'https://h/x#', ' https://h/x', 'https://h/x\n', 'https:h', 'javascript:alert(1)'],
+    ],
+    ['QBO_TOKEN_URL', ['oauth.intuit.com', '//h/x']],
+    ['QBO_API_BASE_URL', ['https://h/?x=1']],
+    ['FRONTEND_URL', ['app.octup.com', '*', 'https://h?x']],
+    ['ENCRYPTION_KEY', ['short', KEY.slice(1), `${KEY},`, `${KEY},short`, '0'.repeat(64)]],
+    ['OAUTH_STATE_SECRET', ['x'.repeat(31), `${SECRET},short`, `${SECRET},`]],
+    ['PROVIDER_TIMEOUT_MS', ['0', '99', '60001', '10s', '1000.5']],
+  ])('%s may not be any of %j, and no message tells its value', (name, values) => {
+    for (const value of values) {
+      const problems = problemsOf({ ...PRODUCTION, [name]: value });
+      expect([value, problems]).toEqual([value, [expect.stringMatching(new RegExp(`^${name} \\S`))]]);
+      expect(problems.join()).not.toContain('pa55word');
+      if (value.length > 8) expect(problems.join()).not.toContain(value);
+    }
+  });
+
+  it('is told about once, all wrong ones together', () => {
+    const problems = problemsOf({ ...PRODUCTION, PORT: 'x', ENCRYPTION_KEY: 'short', FRONTEND_URL: 'x' });
+    expect(problems.map((line) => line.split(' ')[0]).sort()).toEqual(['ENCRYPTION_KEY', 'FRONTEND_URL', 'PORT']);
+    expect(problems.join('\n')).not.toContain('short');
+  });
+
+  it('keeps the path of FRONTEND_URL and drops its trailing slash', () => {
+    expect(loadConfig({ ...PRODUCTION, FRONTEND_URL: 'https://octup.com/app/' }).frontendUrl).toBe(
+      'https://octup.com/app',
+    );
+  });
+
+  it('takes several keys and secrets, in their order', () => {
+    const config = loadConfig({
+      ...PRODUCTION,
+      ENCRYPTION_KEY: `${KEY}, ${KEY}`,
+      OAUTH_STATE_SECRET: `${SECRET},${SECRET}2`,
+    });
+    expect(config.encryptionKeys).toEqual([KEY, KEY]);
+    expect(config.stateSecrets).toEqual([SECRET, `${SECRET}2`]);
+  });
+
+  it('takes other addresses of the provider', () => {
+    const { quickbooks } = loadConfig({
+      ...PRODUCTION,
+      QBO_API_BASE_URL: 'https://proxy/qbo/',
+      QBO_TOKEN_URL: 'https://proxy/t',
+    });
+    expect(quickbooks).toMatchObject({ apiBaseUrl: 'https://proxy/qbo', tokenUrl: 'https://proxy/t' });
+  });
+});
