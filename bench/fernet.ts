@@ -1,48 +1,47 @@
 import { randomAccessToken } from '../dev/intuit-simulator/random-values.ts';
 import { Fernet } from '../src/crypto/fernet.ts';
-import { openWithPackage, sealWithPackage } from '../test/support/fernet-package.ts';
-import { median } from './median.ts';
+import { decryptWithPackage, encryptWithPackage } from '../test/support/fernet-package.ts';
+import { median } from './rounds.ts';
 
-/** Operations a second. */
-export interface FernetFigures {
-  ours: number;
-  others: number;
+/** Operations per second. */
+export interface FernetRates {
+  service: number;
+  /** The `fernet` package. */
+  baseline: number;
 }
 
-/** Ours and the `fernet` package's, in turns, on an access token as long as Intuit's. */
-export function measureFernet(
-  rounds: number,
-  milliseconds: number,
-): { encrypt: FernetFigures; decrypt: FernetFigures } {
+/** Measures this service's Fernet and the `fernet` package alternately, on an access token as long as Intuit's. */
+export function measureFernet(rounds: number, roundMs: number): { encrypt: FernetRates; decrypt: FernetRates } {
   const key = Fernet.generateKey();
   const fernet = new Fernet([key]);
   const text = randomAccessToken();
   const token = fernet.encrypt(text);
-  if (openWithPackage(key, token) !== text || fernet.decrypt(sealWithPackage(key, text)) !== text) {
-    throw new Error('the two do not understand each other');
+  if (decryptWithPackage(key, token) !== text || fernet.decrypt(encryptWithPackage(key, text)) !== text) {
+    throw new Error('the two implementations are not compatible');
   }
-  const compare = (ours: () => unknown, others: () => unknown): FernetFigures => {
-    const turns = Array.from({ length: rounds }, () => [rate(ours, milliseconds), rate(others, milliseconds)] as const);
-    return { ours: median(turns.map(([own]) => own)), others: median(turns.map(([, other]) => other)) };
+  const compare = (service: () => unknown, baseline: () => unknown): FernetRates => {
+    const rates = Array.from({ length: rounds }, () => [rate(service, roundMs), rate(baseline, roundMs)] as const);
+    return { service: median(rates.map(([first]) => first)), baseline: median(rates.map(([, second]) => second)) };
   };
   return {
     encrypt: compare(
       () => fernet.encrypt(text),
-      () => sealWithPackage(key, text),
+      () => encryptWithPackage(key, text),
     ),
     decrypt: compare(
       () => fernet.decrypt(token),
-      () => openWithPackage(key, token),
+      () => decryptWithPackage(key, token),
     ),
   };
 }
 
-function rate(work: () => unknown, milliseconds: number): number {
-  const began = performance.now();
+/** Repeats an operation for `durationMs`. Returns its operations per second. */
+function rate(operation: () => unknown, durationMs: number): number {
+  const startedAt = performance.now();
   let count = 0;
-  while (performance.now() - began < milliseconds) {
-    work();
+  while (performance.now() - startedAt < durationMs) {
+    operation();
     count += 1;
   }
-  return (count / (performance.now() - began)) * 1000;
+  return (count / (performance.now() - startedAt)) * 1000;
 }

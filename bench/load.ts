@@ -1,87 +1,98 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import autocannon from 'autocannon';
 import { Client } from 'undici';
-import type { Measured } from './child.ts';
+import type { ServiceProcess } from '../test/support/processes.ts';
+import { cpuMicroseconds } from './process-usage.ts';
 
-/** What is asked, and of whom. */
+/** The requests to send, and their server. */
 export interface Target {
-  process: Measured;
-  /** Each connection asks for them in an order of its own, again and again. */
+  server: ServiceProcess;
+  /** Each connection requests them in a random order of its own, repeatedly. */
   paths: string[];
   headers: Record<string, string>;
-  /** What every right answer holds. */
-  holds: string;
+  /** Part of every correct response. */
+  expectedText: string;
 }
 
-/** What one round showed. Times are in milliseconds. */
+/** The figures of one round. Latencies are in milliseconds. */
 export interface Round {
   requests: number;
   perSecond: number;
   p50: number;
   p99: number;
-  /** The process's own processor time for one request, in microseconds. */
+  /** The server's processor time per request, in microseconds. */
   cpu: number;
 }
 
-/** Asks on each connection as fast as the answers come. @throws Error where one is not 200 or not the right one */
-export async function flatOut(target: Target, connections: number, seconds: number): Promise<Round> {
-  return measure(target, async (times) => {
+interface ClosedLoop {
+  connections: number;
+  seconds: number;
+}
+
+interface OpenLoop extends ClosedLoop {
+  /** Requests per second on each connection. */
+  rate: number;
+}
+
+/** Each connection sends its next request when it has received a response. Rejects if a response is not as expected. */
+export async function closedLoop(target: Target, { connections, seconds }: ClosedLoop): Promise<Round> {
+  return measure(target, async (latencies) => {
     const options = {
-      url: target.process.origin,
+      url: target.server.origin,
       connections,
       duration: seconds,
       headers: target.headers,
       setupClient: (client: autocannon.Client) =>
-        client.setRequests(shuffled(target.paths).map((path) => ({ method: 'GET', path }))),
-      verifyBody: (body: unknown) => String(body).includes(target.holds),
+        client.setRequests(shuffle(target.paths).map((path) => ({ method: 'GET', path }))),
+      verifyBody: (body: unknown) => String(body).includes(target.expectedText),
     };
     const { non2xx, errors, timeouts, mismatches } = await new Promise<autocannon.Result>((resolve, reject) => {
       const run = autocannon(options, (error, result) => (error ? reject(error) : resolve(result)));
-      run.on('response', (_client, _status, _bytes, milliseconds) => times.push(milliseconds));
+      run.on('response', (_client, _status, _bytes, milliseconds) => latencies.push(milliseconds));
     });
     return non2xx + errors + timeouts + mismatches;
   });
 }
 
-/** Asks on each connection so many times a second, at random instants. @throws as `flatOut` */
-export async function paced(target: Target, connections: number, rate: number, seconds: number): Promise<Round> {
-  return measure(target, async (times) => {
-    let wrong = 0;
-    const end = performance.now() + seconds * 1000;
+/** Each connection sends requests at random instants, at a fixed mean rate. Rejects if a response is not as expected. */
+export async function openLoop(target: Target, { connections, seconds, rate }: OpenLoop): Promise<Round> {
+  return measure(target, async (latencies) => {
+    let unexpected = 0;
+    const endsAt = performance.now() + seconds * 1000;
     const call = async () => {
-      const client = new Client(target.process.origin);
-      for (const path of shuffled(target.paths)) {
+      const client = new Client(target.server.origin);
+      for (const path of shuffle(target.paths)) {
         await delay((-Math.log(1 - Math.random()) * 1000) / rate);
-        if (performance.now() > end) break;
-        const asked = performance.now();
+        if (performance.now() > endsAt) break;
+        const startedAt = performance.now();
         const { statusCode, body } = await client.request({ method: 'GET', path, headers: target.headers });
-        const isRight = (await body.text()).includes(target.holds) && statusCode === 200;
-        times.push(performance.now() - asked);
-        if (!isRight) wrong += 1;
+        const isExpected = (await body.text()).includes(target.expectedText) && statusCode === 200;
+        latencies.push(performance.now() - startedAt);
+        if (!isExpected) unexpected += 1;
       }
       await client.close();
     };
     await Promise.all(Array.from({ length: connections }, call));
-    return wrong;
+    return unexpected;
   });
 }
 
-/** @param ask adds the time of each answer, and answers how many were wrong */
-async function measure({ process }: Target, ask: (times: number[]) => Promise<number>): Promise<Round> {
-  const times: number[] = [];
-  const cpu = await process.cpu();
-  const began = performance.now();
-  const wrong = await ask(times);
-  const seconds = (performance.now() - began) / 1000;
-  const requests = times.length;
-  if (wrong > 0 || requests === 0) throw new Error(`${wrong} of ${requests} answers were not as they should be`);
-  times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(requests * share)] ?? Number.NaN;
-  const used = (await process.cpu()) - cpu;
-  return { requests, perSecond: requests / seconds, p50: at(0.5), p99: at(0.99), cpu: used / requests };
+/** @param send adds the latency of each response, and returns the number of unexpected ones */
+async function measure({ server }: Target, send: (latencies: number[]) => Promise<number>): Promise<Round> {
+  const latencies: number[] = [];
+  const cpuBefore = await cpuMicroseconds(server.pid);
+  const startedAt = performance.now();
+  const unexpected = await send(latencies);
+  const seconds = (performance.now() - startedAt) / 1000;
+  const cpu = (await cpuMicroseconds(server.pid)) - cpuBefore;
+  const requests = latencies.length;
+  if (unexpected > 0 || requests === 0) throw new Error(`${unexpected} of ${requests} responses were not as expected`);
+  latencies.sort((a, b) => a - b);
+  const percentile = (share: number) => latencies[Math.floor(requests * share)] ?? Number.NaN;
+  return { requests, perSecond: requests / seconds, p50: percentile(0.5), p99: percentile(0.99), cpu: cpu / requests };
 }
 
-function shuffled<T>(items: T[]): T[] {
+function shuffle<T>(items: T[]): T[] {
   const keyed = items.map((item) => ({ item, key: Math.random() }));
   return keyed.sort((a, b) => a.key - b.key).map(({ item }) => item);
 }

@@ -1,106 +1,128 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { findServer } from './database.ts';
+import { serverVersion } from '../test/support/own-database.ts';
+import { type BenchmarkEnvironment, withEnvironment } from './environment.ts';
 import { measureFernet } from './fernet.ts';
-import { ofFernet, ofGateway, ofGatewayFlatOut, ofMemory, ofRows, ofStatus } from './lines.ts';
-import { flatOut, paced, type Round } from './load.ts';
-import { takeTurns } from './rounds.ts';
-import { type Stage, setStage } from './stage.ts';
-import { asMarkdown, asText, type Line } from './table.ts';
+import { closedLoop, openLoop, type Target } from './load.ts';
+import { residentBytes } from './process-usage.ts';
+import * as report from './report.ts';
+import { interleave } from './rounds.ts';
 
-process.setMaxListeners(20); // each process that is started is killed when this one exits
+process.setMaxListeners(20); // each child process is killed when this one exits
 
 const { values } = parseArgs({ options: { short: { type: 'boolean', default: false }, markdown: { type: 'string' } } });
 
-const FULL = { rounds: 7, seconds: 4, rows: 10_000, manyRows: 1_000_000, requests: 150_000 };
-const SHORT = { rounds: 3, seconds: 2, rows: 10_000, manyRows: 100_000, requests: 20_000 };
-const { rounds, seconds, rows, manyRows, requests } = values.short ? SHORT : FULL;
+const FULL = { rounds: 7, seconds: 4, rows: 10_000, rowsOfLargeTable: 1_000_000, requests: 150_000 };
+const SHORT = { rounds: 3, seconds: 2, rows: 10_000, rowsOfLargeTable: 100_000, requests: 20_000 };
+const { rounds, seconds, rows, rowsOfLargeTable, requests } = values.short ? SHORT : FULL;
 const CONNECTIONS = 10;
-/** Calls a second on each connection: a load that leaves the process mostly idle. */
+/** Requests per second on each connection: a load that leaves the process mostly idle. */
 const RATE = 20;
 
+const interruption = new Promise<never>((_, reject) => {
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => reject(new Error('interrupted')));
+});
+interruption.catch(() => undefined);
+
 try {
-  const began = performance.now();
-  const server = await findServer();
-  const lines = [...(await measureService(server.url)), ...fernetLines()];
-  const took = Math.round((performance.now() - began) / 1000);
+  const startedAt = performance.now();
+  const { url: serverUrl, version } = await findServer();
+  progress(`filling tables with ${rows} and ${rowsOfLargeTable} rows`);
+  const figures = await withEnvironment({ serverUrl, rows, rowsOfLargeTable }, (environment) =>
+    Promise.race([measure(environment), interruption]),
+  );
+  const duration = Math.round((performance.now() - startedAt) / 1000);
   const cores = `${cpus().length} cores (${cpus()[0]?.model})`;
-  const setting = `Node ${process.version}, MySQL ${server.version}, ${cores}, ${took} s in all`;
-  process.stdout.write(`${asText(lines)}\n\n${setting}\n`);
-  if (values.markdown) await writeFigures(values.markdown, `${setting}.\n\n${asMarkdown(lines)}`);
+  const setting = `Node ${process.version}, ${version}, ${cores}, ${duration} s`;
+  process.stdout.write(`${report.asText(figures)}\n\n${setting}\n`);
+  if (values.markdown) await writeFigures(values.markdown, `${setting}.\n\n${report.asMarkdown(figures)}`);
   process.exit(0);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exit(1);
 }
 
-async function measureService(serverUrl: string): Promise<Line[]> {
-  tell(`filling ${rows} and ${manyRows} rows`);
-  const stage = await setStage(serverUrl, rows, manyRows);
-  const interrupted = async () => {
-    await stage.close();
-    process.exit(1);
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void interrupted());
+/** The MySQL server, or an error that says how to configure one. */
+async function findServer(): Promise<{ url: string; version: string }> {
+  const { BENCH_DATABASE_URL, TEST_MYSQL_URL } = process.env;
+  const url = BENCH_DATABASE_URL ?? TEST_MYSQL_URL ?? 'mysql://root@127.0.0.1:3307/test';
   try {
-    return [...(await statusLines(stage)), ...(await gatewayLines(stage)), await memoryLine(stage)];
-  } finally {
-    await stage.close();
+    return { url, version: await serverVersion(url) };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(`No MySQL at ${new URL(url).host}: ${code ?? message}. Set BENCH_DATABASE_URL.`);
   }
 }
 
-async function statusLines({ status }: Stage): Promise<Line[]> {
-  tell('status');
-  const contest = {
-    floor: () => flatOut(status.floor, CONNECTIONS, seconds),
-    service: () => flatOut(status.service, CONNECTIONS, seconds),
-    onManyRows: () => flatOut(status.serviceOnManyRows, CONNECTIONS, seconds),
-  };
-  const { floor, service, onManyRows } = await takeTurns(contest, rounds);
-  const many = `status, ${manyRows.toLocaleString('en')} rows, beside ${rows.toLocaleString('en')}`;
-  return [...ofStatus(service, floor), ...ofRows(many, onManyRows, service)];
-}
-
-async function gatewayLines({ gateway }: Stage): Promise<Line[]> {
-  tell('gateway');
-  const beside = (measure: (target: Stage['gateway']['direct']) => Promise<Round>) =>
-    takeTurns({ direct: () => measure(gateway.direct), service: () => measure(gateway.service) }, rounds);
-  const one = await beside((target) => flatOut(target, 1, seconds / 2));
-  const ten = await beside((target) => paced(target, CONNECTIONS, RATE, seconds));
-  const all = await beside((target) => flatOut(target, CONNECTIONS, seconds / 2));
+async function measure(environment: BenchmarkEnvironment): Promise<report.Figure[]> {
   return [
-    ...ofGateway('gateway, one caller', one.service, one.direct),
-    ...ofGateway(`gateway, ten callers of ${RATE} calls/s`, ten.service, ten.direct),
-    ...ofGatewayFlatOut(all.service, all.direct),
+    ...(await measureStatus(environment)),
+    ...(await measureGateway(environment)),
+    await measureMemory(environment),
+    ...measureEncryption(),
   ];
 }
 
-/** After `requests` more of them, for the most part status. */
-async function memoryLine({ service, status, gateway }: Stage): Promise<Line> {
-  tell('memory');
+async function measureStatus({ status }: BenchmarkEnvironment): Promise<report.Figure[]> {
+  progress('status');
+  const load = { connections: CONNECTIONS, seconds };
+  const { baseline, service, largeTable } = await interleave(
+    {
+      baseline: () => closedLoop(status.baseline, load),
+      service: () => closedLoop(status.service, load),
+      largeTable: () => closedLoop(status.serviceOnLargeTable, load),
+    },
+    rounds,
+  );
+  const name = `status, ${rowsOfLargeTable.toLocaleString('en')} rows, baseline ${rows.toLocaleString('en')} rows`;
+  return [...report.statusFigures(service, baseline), ...report.tableSizeFigures(name, largeTable, service)];
+}
+
+async function measureGateway({ gateway }: BenchmarkEnvironment): Promise<report.Figure[]> {
+  progress('gateway');
+  const compare = (load: (target: Target) => ReturnType<typeof closedLoop>) =>
+    interleave({ direct: () => load(gateway.direct), service: () => load(gateway.service) }, rounds);
+  const one = await compare((target) => closedLoop(target, { connections: 1, seconds: seconds / 2 }));
+  const ten = await compare((target) => openLoop(target, { connections: CONNECTIONS, seconds, rate: RATE }));
+  const max = await compare((target) => closedLoop(target, { connections: CONNECTIONS, seconds: seconds / 2 }));
+  return [
+    ...report.gatewayLatencyFigures('gateway, one caller', one.service, one.direct),
+    ...report.gatewayLatencyFigures(`gateway, ten callers at ${RATE} requests/s`, ten.service, ten.direct),
+    ...report.gatewayThroughputFigures(max.service, max.direct),
+  ];
+}
+
+/** Measures memory after `requests` more requests, status and gateway alternately. */
+async function measureMemory({ service, status, gateway }: BenchmarkEnvironment): Promise<report.Figure> {
+  progress('memory');
   let count = 0;
   while (count < requests) {
     for (const target of [status.service, gateway.service]) {
-      count += (await flatOut(target, CONNECTIONS, seconds)).requests;
+      count += (await closedLoop(target, { connections: CONNECTIONS, seconds })).requests;
     }
   }
-  return ofMemory(count, await service.memory());
+  return report.memoryFigure(count, await residentBytes(service.pid));
 }
 
-function fernetLines(): Line[] {
-  tell('Fernet');
+function measureEncryption(): report.Figure[] {
+  progress('Fernet');
   const { encrypt, decrypt } = measureFernet(rounds, seconds * 50);
-  return [ofFernet('Fernet, encrypt, beside the fernet package', encrypt), ofFernet('Fernet, decrypt', decrypt)];
+  return [
+    report.fernetFigure('Fernet encrypt, baseline fernet package', encrypt),
+    report.fernetFigure('Fernet decrypt', decrypt),
+  ];
 }
 
-/** Puts the figures in the place of the document's earlier ones. */
+/** Replaces the figures in the documentation. */
 async function writeFigures(file: string, figures: string): Promise<void> {
   const document = await readFile(file, 'utf8');
-  const written = document.replace(/(?<=\n## Figures\n).*?(?=\n## |$)/s, () => `\n${figures}\n`);
-  await writeFile(file, written);
+  await writeFile(
+    file,
+    document.replace(/(?<=\n## Figures\n).*?(?=\n## |$)/s, () => `\n${figures}\n`),
+  );
 }
 
-function tell(what: string): void {
-  process.stderr.write(`${what} …\n`);
+function progress(step: string): void {
+  process.stderr.write(`${step} …\n`);
 }

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 
-// QuickBooks' API at its quickest: the same company, whatever is asked.
+// The fastest possible QuickBooks API: every request returns the same company.
 const COMPANY = JSON.stringify({
   CompanyInfo: {
     CompanyName: 'Sandbox Company_US_1',
@@ -43,5 +44,8 @@ const HEADERS = {
 const server = createServer((_request, response) => {
   response.writeHead(200, HEADERS).end(COMPANY);
 });
-server.listen(Number(process.env['PORT']), process.env['HOST']);
+server.listen(Number(process.env['PORT']), process.env['HOST'], () => {
+  const { port } = server.address() as AddressInfo;
+  console.log(JSON.stringify({ address: { port }, msg: 'listening' }));
+});
 process.once('SIGTERM', () => process.exit(0));

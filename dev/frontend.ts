@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { Config } from '../src/config/config.ts';
-import { cannotListen } from '../src/lifecycle.ts';
+import { cannotListen } from '../src/lifecycle/listen.ts';
 
-/** Serves the page that stands in for Octup's frontend, at FRONTEND_URL's own address. @throws ConfigError */
+/** Serves a page in place of Octup's frontend, at the address in FRONTEND_URL. @throws ConfigError */
 export async function startFrontend({ frontendUrl, quickbooks }: Config): Promise<void> {
   const { hostname, pathname, port } = new URL(frontendUrl);
   const serve = servePage(pathname, new URL(quickbooks.redirectUri).origin);
-  // Browsers may use either address of localhost.
+  // Browsers use either address of localhost.
   const hosts = hostname === 'localhost' ? ['127.0.0.1', '::1'] : [hostname.replace(/^\[|\]$/g, '')];
   for (const host of hosts) await listenAt(host, Number(port || 80), serve);
 }
@@ -27,7 +27,7 @@ function servePage(path: string, service: string): RequestListener {
   return async (request, response) => {
     const file = files[request.url?.split('?')[0] ?? ''];
     if (!file) return void response.writeHead(404).end();
-    const text = await readFile(new URL(file, import.meta.url), 'utf8'); // anew each time: a reload shows an edit
+    const text = await readFile(new URL(file, import.meta.url), 'utf8'); // read for each request, so that a reload shows an edit
     response.writeHead(200, {
       'Content-Type': `${TYPES[file.slice('page.'.length) as keyof typeof TYPES]}; charset=utf-8`,
       'Content-Security-Policy': `default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src ${service}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,

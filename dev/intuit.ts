@@ -1,8 +1,8 @@
 import type { Config } from '../src/config/config.ts';
-import { cannotListen } from '../src/lifecycle.ts';
+import { cannotListen } from '../src/lifecycle/listen.ts';
 import { startIntuitSimulator } from './intuit-simulator/simulator.ts';
 
-/** Starts the Intuit simulator, whose grants are kept in a file from one start to the next. @throws ConfigError */
+/** Starts the Intuit simulator, which keeps its grants in a file between starts. @throws ConfigError */
 export async function startIntuit({ quickbooks, server }: Config, port: number): Promise<void> {
   await startIntuitSimulator({
     host: server.host,

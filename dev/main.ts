@@ -1,37 +1,37 @@
 import { type Config, loadConfig, readEnvironment } from '../src/config/config.ts';
-import { isLoopback } from '../src/config/environment-schema.ts';
-import { startupFailure } from '../src/lifecycle.ts';
+import { isLoopback } from '../src/config/variable-types.ts';
+import { exitWithFailure } from '../src/lifecycle/startup-failure.ts';
 import { startFrontend } from './frontend.ts';
 import { startIntuit } from './intuit.ts';
 
-process.env['NODE_ENV'] = 'development'; // stronger than the shell's and that of .env
+process.env['NODE_ENV'] = 'development'; // whatever the shell or .env sets
 
 try {
   const config = loadConfig(readEnvironment());
-  const hasStandIn = isLoopback(new URL(config.frontendUrl).hostname);
+  const servesFrontend = isLoopback(new URL(config.frontendUrl).hostname);
   if (config.simulatorPort) await startIntuit(config, config.simulatorPort);
-  if (hasStandIn) await startFrontend(config);
-  await import('../src/server.ts'); // returns once the service listens; a signal ends the process
-  process.stdout.write(banner(config, hasStandIn));
-  endAtSecondInterrupt();
+  if (servesFrontend) await startFrontend(config);
+  await import('../src/server.ts'); // resolves once the service listens; a signal ends the process
+  process.stdout.write(banner(config, servesFrontend));
+  exitOnSecondInterrupt();
 } catch (error) {
-  process.stderr.write(`${startupFailure(error)}\n`);
-  process.exit(1);
+  exitWithFailure(error);
 }
 
-function banner({ frontendUrl, quickbooks, simulatorPort }: Config, hasStandIn: boolean): string {
+function banner({ frontendUrl, quickbooks, simulatorPort }: Config, servesFrontend: boolean): string {
   const service = new URL(quickbooks.redirectUri).origin;
+  const simulator = `http://localhost:${simulatorPort} (simulator: no Intuit account, no real company)`;
   return `
-  Open      ${frontendUrl}/settings/integrations${hasStandIn ? '' : ' (your own frontend)'}
+  Open      ${frontendUrl}/settings/integrations${servesFrontend ? '' : ' (your own frontend)'}
   Service   ${service}
   API docs  ${service}/docs
-  Intuit    ${simulatorPort ? `http://localhost:${simulatorPort} (simulator: no Intuit account, no real company)` : 'sandbox, with your own key pair'}
+  Intuit    ${simulatorPort ? simulator : 'sandbox, with your own key pair'}
 
   Ctrl+C stops everything; a second Ctrl+C stops it immediately.
 
 `;
 }
 
-function endAtSecondInterrupt(): void {
+function exitOnSecondInterrupt(): void {
   process.once('SIGINT', () => process.once('SIGINT', () => process.exit(130)));
 }

@@ -1,8 +1,8 @@
 const POLL_MS = 2000;
-const SLOW_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 const EVENTS_SHOWN = 10;
-const REMEMBERED = 'octup.organization';
-const OUTCOME = ['connected', 'system', 'error', 'organization'];
+const STORAGE_KEY = 'octup.organization';
+const OUTCOME_PARAMETERS = ['connected', 'system', 'error', 'organization'];
 
 const api = `${document.documentElement.dataset.service}/api/v1/oauth/quickbooks`;
 const element = (id) => document.getElementById(id);
@@ -13,7 +13,7 @@ let polling = new AbortController();
 
 function start() {
   const query = new URLSearchParams(location.search);
-  element('organization').value = query.get('organization') ?? localStorage.getItem(REMEMBERED) ?? 'acme';
+  element('organization').value = query.get('organization') ?? localStorage.getItem(STORAGE_KEY) ?? 'acme';
   element('organization').addEventListener('change', chooseOrganization);
   element('organization-form').addEventListener('submit', (event) => {
     event.preventDefault();
@@ -24,8 +24,8 @@ function start() {
     element('banner').hidden = true;
   });
 
-  tellOutcome(query);
-  for (const name of OUTCOME) query.delete(name);
+  announceOutcome(query);
+  for (const name of OUTCOME_PARAMETERS) query.delete(name);
   history.replaceState(null, '', `${location.pathname}${query.size ? `?${query}` : ''}`);
   chooseOrganization();
 }
@@ -36,18 +36,18 @@ function chooseOrganization() {
   input.setAttribute('aria-invalid', String(!valid));
   element('organization-problem').hidden = valid;
   polling.abort();
-  if (!valid) return show({ state: 'checking', title: 'Which organization?' });
+  if (!valid) return show({ state: 'checking', title: 'Enter an organization' });
   organization = input.value;
-  localStorage.setItem(REMEMBERED, organization);
+  localStorage.setItem(STORAGE_KEY, organization);
   element('connect').href = `${api}/connect/${organization}`;
   element('reconnect').href = `${api}/connect/${organization}`;
   show({ state: 'checking', title: 'Checking…' });
   void poll();
 }
 
-/** Shows status and timeline now and every two seconds from now, until the next call of this. */
+/** Shows the status and the history now and then every two seconds, until it is called again. */
 async function poll() {
-  polling.abort(); // an answer on its way may be older than what was just done
+  polling.abort(); // a response on its way may be older than the user's last action
   polling = new AbortController();
   const { signal } = polling;
   while (!signal.aborted) {
@@ -63,7 +63,7 @@ async function currentView(signal) {
       call('GET', `status/${organization}`, signal),
       call('GET', `events/${organization}?limit=${EVENTS_SHOWN}`, signal),
     ]);
-    const view = status.ok ? viewOf(status.body) : refusal(status.body);
+    const view = status.ok ? viewOf(status.body) : rejection(status.body);
     return { ...view, events: events.ok ? events.body.events : [] };
   } catch {
     return unreachable;
@@ -75,11 +75,11 @@ async function disconnect() {
   button.disabled = true;
   button.textContent = 'Disconnecting…';
   try {
-    const answer = await call('POST', `disconnect/${organization}`);
-    if (answer.ok) announce('good', 'QuickBooks is disconnected.');
-    else announce('bad', `QuickBooks was not disconnected. ${answer.body.detail}`);
+    const response = await call('POST', `disconnect/${organization}`);
+    if (response.ok) announce('good', 'QuickBooks is disconnected.');
+    else announce('bad', `QuickBooks was not disconnected. ${response.body.detail}`);
   } catch {
-    announce('bad', 'QuickBooks was not disconnected: the service did not answer.');
+    announce('bad', 'QuickBooks was not disconnected: the service did not respond.');
   }
   button.disabled = false;
   button.textContent = 'Disconnect';
@@ -87,10 +87,10 @@ async function disconnect() {
 }
 
 async function call(method, path, signal) {
-  const slow = AbortSignal.timeout(SLOW_MS);
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const response = await fetch(`${api}/${path}`, {
     method,
-    signal: signal ? AbortSignal.any([signal, slow]) : slow,
+    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
   });
   return { ok: response.ok, body: await response.json() };
 }
@@ -101,27 +101,28 @@ function viewOf(status) {
     return { state: 'connected', title: `Connected to ${company}`, status, actions: ['disconnect'] };
   }
   if (status.needs_reauthorization) {
-    const note = `${LOSSES[status.reason] ?? 'The connection was lost.'} Reconnect ${company} to go on.`;
-    return { state: 'lost', title: 'Needs reconnecting', note, status, actions: ['reconnect', 'disconnect'] };
+    const note = `${LOSSES[status.reason] ?? 'The connection was lost.'} Please reconnect ${company}.`;
+    return { state: 'lost', title: 'Reconnection needed', note, status, actions: ['reconnect', 'disconnect'] };
   }
-  const note = 'Connect a company, and Octup can read and write its books.';
+  const note = 'Connect a QuickBooks company to let Octup read and update its books.';
   return { state: 'disconnected', title: 'Not connected', note, actions: ['connect'] };
 }
 
 const LOSSES = {
-  authorization_revoked: 'QuickBooks no longer accepts this connection: it may have been ended inside QuickBooks.',
-  rotation_lost: 'The last renewal was interrupted, and the connection could not be kept.',
-  refresh_token_expired: 'The permission given to Octup has run out.',
+  authorization_revoked:
+    'QuickBooks no longer accepts this connection. It may have been disconnected inside QuickBooks.',
+  rotation_lost: 'The last token refresh was interrupted, and the connection could not be restored.',
+  refresh_token_expired: 'The authorization has expired.',
 };
 
 const unreachable = {
   state: 'unreachable',
   title: 'Service unreachable',
-  note: 'The integration service does not answer. This page keeps trying.',
+  note: 'The integration service does not respond. This page keeps trying.',
 };
 
-function refusal(problem) {
-  return { state: 'refused', title: 'Status not available', note: problem.detail ?? problem.title };
+function rejection(problem) {
+  return { state: 'rejected', title: 'Status not available', note: problem.detail ?? problem.title };
 }
 
 function show({ state, title, note = '', status, events = [], actions: shown = [] }) {
@@ -133,10 +134,13 @@ function show({ state, title, note = '', status, events = [], actions: shown = [
   showTimeline(events);
   element('facts').hidden = !status;
   if (!status) return;
-  tell('realm-id', status.realm_id);
-  tell('access-expiry', status.is_expired ? 'Expired: renewed at its next use' : when(status.expires_at));
-  tell('refresh-expiry', when(status.refresh_token_expires_at));
-  tell('last-refreshed', when(status.last_refreshed_at) || (status.connected && 'Not yet'));
+  showFact('realm-id', status.realm_id);
+  showFact(
+    'access-expiry',
+    status.is_expired ? 'Expired: refreshed on its next use' : formatInstant(status.expires_at),
+  );
+  showFact('refresh-expiry', formatInstant(status.refresh_token_expires_at));
+  showFact('last-refreshed', formatInstant(status.last_refreshed_at) || (status.connected && 'Not yet'));
 }
 
 function showTimeline(events) {
@@ -161,7 +165,7 @@ function describe({ type, reason, realm_id, actor, occurred_at }) {
   const [tone, what] = EVENTS[type] ?? ['', type];
   const who = ACTORS[actor] ?? `by ${actor}`;
   const company = realm_id ? ` · company ${realm_id}` : '';
-  return { tone, what, why: REASONS[reason] ?? reason, who: `${when(occurred_at)} · ${who}${company}` };
+  return { tone, what, why: REASONS[reason] ?? reason, who: `${formatInstant(occurred_at)} · ${who}${company}` };
 }
 
 const EVENTS = {
@@ -169,34 +173,34 @@ const EVENTS = {
   reconnected: ['good', 'Connected again'],
   disconnected: ['', 'Disconnected'],
   lost: ['bad', 'Connection lost'],
-  recovered: ['good', 'Connection found alive again'],
-  expiring: ['bad', 'The permission ends within 30 days: connect again before that'],
-  refresh_failing: ['bad', 'The connection could not be renewed'],
-  refresh_recovered: ['good', 'Renewals work again'],
+  recovered: ['good', 'Connection restored'],
+  expiring: ['bad', 'The authorization ends within 30 days: please connect again'],
+  refresh_failing: ['bad', 'Tokens could not be refreshed'],
+  refresh_recovered: ['good', 'Tokens are refreshed again'],
   company_mismatch: ['bad', 'Not connected: the sign-in was for another company'],
-  consent_refused: ['', 'Not connected: the person did not agree'],
+  consent_refused: ['', 'Not connected: the user declined'],
 };
 
 const REASONS = {
   ...LOSSES,
-  access_denied: 'They cancelled at QuickBooks.',
+  access_denied: 'The user cancelled on the QuickBooks page.',
   temporarily_unavailable: 'QuickBooks was not available.',
-  server_error: 'QuickBooks could not go on.',
+  server_error: 'QuickBooks reported an error.',
 };
 
 const ACTORS = { browser: 'in a browser', service: 'by the service itself' };
 
-function tell(fact, text) {
+function showFact(fact, text) {
   setText(fact, text || '');
   element(fact).parentElement.hidden = !text;
 }
 
-/** Only what changed: a screen reader speaks whatever is set in a live region. */
+/** Sets only a text that changed: screen readers announce every text that is set in a live region. */
 function setText(id, text) {
   if (element(id).textContent !== text) element(id).textContent = text;
 }
 
-function when(instant) {
+function formatInstant(instant) {
   if (!instant) return '';
   const date = new Date(instant);
   const time = date.toLocaleString('en', { dateStyle: 'medium', timeStyle: 'short' });
@@ -214,15 +218,15 @@ function relative(milliseconds) {
   return new Intl.RelativeTimeFormat('en', { numeric: 'auto' }).format(Math.round(amount), unit);
 }
 
-function tellOutcome(query) {
+function announceOutcome(query) {
   if (query.get('connected') === 'true') announce('good', 'QuickBooks is connected.');
   if (query.get('connected') === 'false') announce('bad', OUTCOMES[query.get('error')] ?? OUTCOMES.server_error);
 }
 
 const OUTCOMES = {
   access_denied: 'You cancelled. Nothing was changed.',
-  temporarily_unavailable: 'QuickBooks is not available just now. Try again in a few minutes.',
-  server_error: 'QuickBooks could not connect Octup. Try again; if it goes on, tell support.',
+  temporarily_unavailable: 'QuickBooks is not available at the moment. Please try again in a few minutes.',
+  server_error: 'QuickBooks was not connected. Please try again. If the problem persists, contact support.',
 };
 
 function announce(tone, text) {

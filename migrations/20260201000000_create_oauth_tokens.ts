@@ -3,12 +3,12 @@ import { addIndex, addUnique, createTable } from '../src/db/migration-steps.ts';
 
 const TABLE = 'oauth_tokens';
 
-/** Identifiers compare by their bytes: MySQL's default collation would make `ORG` and `org` one organization. */
+/** Identifiers are compared by bytes: MySQL's default collation would make `ORG` and `org` one organization. */
 const BYTES = 'ascii_bin';
 
 /**
- * 1 for the organization's one current connection: active, or lost and not yet mended. Null, which a unique index lets
- * stand any number of times, for every row that was disconnected or replaced.
+ * 1 for the organization's one current connection: active, or lost and not yet restored. Null, which a unique index
+ * allows any number of times, for every row that was disconnected or replaced.
  */
 const CURRENT_KEY = `TINYINT GENERATED ALWAYS AS (
   CASE WHEN is_active = 1 OR deactivation_reason NOT IN ('disconnected', 'replaced') THEN 1 END
@@ -24,25 +24,28 @@ export async function up(knex: Knex): Promise<void> {
     table.string('company_name', 255).collate('utf8mb4_unicode_ci');
     table.text('access_token').notNullable();
     table.text('refresh_token').notNullable();
+    table.specificType('token_digest', 'CHAR(43)').collate(BYTES);
     instant('access_token_expires_at').notNullable();
     instant('refresh_token_expires_at').notNullable();
-    instant('refresh_token_hard_expires_at');
+    table.boolean('is_refresh_expiry_assumed').notNullable().defaultTo(false);
+    instant('authorization_expires_at');
     table.boolean('is_active').notNullable().defaultTo(true);
     instant('deactivated_at');
     table.string('deactivation_reason', 50);
     table.integer('generation').unsigned().notNullable().defaultTo(0);
     table.string('refresh_lease_owner', 36);
-    instant('refresh_lease_expires_at');
+    table.string('refresh_takeover_owner', 36);
     instant('refresh_started_at');
     table.integer('refresh_failures').unsigned().notNullable().defaultTo(0);
     instant('next_refresh_attempt_at');
     instant('last_refreshed_at');
+    instant('last_verified_at');
     table.string('last_intuit_tid', 100);
     instant('created_at').notNullable();
     instant('updated_at').notNullable();
-    instant('next_care_at');
-    table.integer('recoveries').unsigned().notNullable().defaultTo(0);
-    table.boolean('is_expiring_told').notNullable().defaultTo(false);
+    instant('next_maintenance_at');
+    table.integer('recovery_attempts').unsigned().notNullable().defaultTo(0);
+    instant('expiry_notified_at');
     table.boolean('is_refresh_failing').notNullable().defaultTo(false);
     table.specificType('current_key', CURRENT_KEY);
   });
@@ -53,7 +56,7 @@ export async function up(knex: Knex): Promise<void> {
   await addIndex(knex, TABLE, ['organization_id']);
   await addIndex(knex, TABLE, ['realm_id']);
   await addIndex(knex, TABLE, ['access_token_expires_at']);
-  await addIndex(knex, TABLE, ['next_care_at']);
+  await addIndex(knex, TABLE, ['next_maintenance_at']);
   await addIndex(knex, TABLE, ['is_active', 'refresh_token_expires_at']);
   await addIndex(knex, TABLE, ['is_refresh_failing', 'is_active']);
 }

@@ -9,7 +9,7 @@ export async function up(knex: Knex): Promise<void> {
     table.string('organization_id', 36).collate('ascii_bin').primary();
     table.bigInteger('delivered_position').notNullable();
     table.integer('version').unsigned().notNullable();
-    table.integer('failures').unsigned().notNullable().defaultTo(0);
+    table.integer('attempts').unsigned().notNullable().defaultTo(0);
     table.datetime('next_attempt_at', { precision: 3 });
   });
   await addIndex(knex, TABLE, ['next_attempt_at']);

@@ -8,9 +8,9 @@ export async function up(knex: Knex): Promise<void> {
   await createTable(knex, TABLE, (table) => {
     table.specificType('revocation_id', 'CHAR(36)').collate('ascii_bin').notNullable().primary();
     table.string('accounting_system', 50).collate('ascii_bin').notNullable();
-    table.string('realm_id', 100).collate('ascii_bin').notNullable();
+    table.string('realm_id', 100).collate('ascii_bin');
     table.text('refresh_token').notNullable();
-    table.integer('failures').unsigned().notNullable().defaultTo(0);
+    table.integer('attempts').unsigned().notNullable().defaultTo(0);
     table.datetime('next_attempt_at', { precision: 3 }).notNullable();
     table.datetime('created_at', { precision: 3 }).notNullable();
   });

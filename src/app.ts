@@ -7,37 +7,43 @@ import { authenticate } from './middleware/authenticate.ts';
 import { createErrorHandler, pageForBrowsers } from './middleware/error-handler.ts';
 import { errorPageStyleSource } from './middleware/error-page.ts';
 import { limitBody } from './middleware/limit-body.ts';
-import { noteMount, observeRequests } from './middleware/observe-requests.ts';
+import { observeRequests, rememberMount } from './middleware/observe-requests.ts';
 import { createDocsRouter } from './routes/docs.ts';
 import { createGatewayRouter } from './routes/gateway.ts';
 import { createHealthRouter } from './routes/health.ts';
 import { createOAuthRouter } from './routes/oauth.ts';
 
-const OAUTH = '/api/v1/oauth/quickbooks';
-
-/** The HTTP surface: middleware and routers, in the order in which a request meets them. */
+/** Creates the HTTP surface: middleware and routers, in the order in which a request passes them. */
 export function createApp(context: Context): Express {
-  const { config, logger } = context;
+  const { config, logger, strategies } = context;
   const app = express();
   app.disable('etag');
   app.set('trust proxy', config.trustProxy);
 
-  app.use(observeRequests(logger, context.metrics));
+  app.use(observeRequests(context));
   app.use(helmet(securityHeaders(config.production)));
   app.use(noStore);
-  app.use([`${OAUTH}/connect`, `${OAUTH}/callback`], pageForBrowsers);
+  app.use(['/api/v1/oauth/:system/connect', '/api/v1/oauth/:system/callback'], pageForBrowsers);
   app.use(allowOrigins(config));
   app.use(limitBody);
 
   app.use(createHealthRouter(context));
   app.use(createDocsRouter(context));
-  app.use(['/api/v1', '/v3'], authenticate(context.callers, context.connectLinks, context.rateLimits.refused));
-  app.use(OAUTH, noteMount, createOAuthRouter(context));
-  app.use(['/api/v1/quickbooks', '/v3/company'], noteMount, createGatewayRouter(context));
+  const nativeRoots = strategies.all().flatMap(({ profile }) => profile.api.nativePath?.match(/^\/[^/]+/) ?? []);
+  app.use(['/api/v1', ...nativeRoots], authenticate({ ...context, limitRejected: context.rateLimits.rejected }));
+  for (const strategy of strategies.all()) {
+    const { nativePath } = strategy.profile.api;
+    app.use(`/api/v1/oauth/${strategy.system}`, rememberMount, createOAuthRouter(context, strategy));
+    app.use(
+      [`/api/v1/${strategy.system}`, ...(nativePath ? [nativePath] : [])],
+      rememberMount,
+      createGatewayRouter(context, strategy),
+    );
+  }
 
   app.use((request) => {
-    decodeURIComponent(request.path); // what cannot be decoded is told as that
-    throw new AppError('not_found', 'There is nothing at this address.');
+    decodeURIComponent(request.path); // reported as an invalid request if it cannot be decoded
+    throw new AppError('not_found');
   });
   app.use(createErrorHandler(logger, config.frontendUrl));
   return app;

@@ -1,127 +1,178 @@
-import { Callers } from './auth/caller-authenticator.ts';
+import { CallerAuthenticator } from './auth/caller-authenticator.ts';
 import { ConnectLinks } from './auth/connect-links.ts';
 import { OAuthStates } from './auth/oauth-states.ts';
 import type { Config } from './config/config.ts';
-import { Fernet } from './crypto/fernet.ts';
+import { TokenCipher } from './crypto/token-cipher.ts';
 import { ConnectionEventDatastore } from './datastores/connection-event-datastore.ts';
-import { CareDatastore } from './datastores/maintenance-datastore.ts';
+import { MaintenanceDatastore } from './datastores/maintenance-datastore.ts';
 import { MigrationDatastore } from './datastores/migration-datastore.ts';
 import { OAuthStateDatastore } from './datastores/oauth-state-datastore.ts';
 import { OAuthTokenDatastore } from './datastores/oauth-token-datastore.ts';
 import { PendingRevocationDatastore } from './datastores/pending-revocation-datastore.ts';
-import { OverviewDatastore } from './datastores/statistics-datastore.ts';
+import { StatisticsDatastore } from './datastores/statistics-datastore.ts';
 import { WebhookQueueDatastore } from './datastores/webhook-queue-datastore.ts';
-import { migrateUp } from './db/migrations.ts';
-import { openSession } from './db/session.ts';
-import { Caretaker } from './jobs/maintenance-job.ts';
-import { Webhooks } from './jobs/webhook-job.ts';
+import { openSession, type Session } from './db/session.ts';
+import { CleanUpJob } from './jobs/clean-up-job.ts';
+import type { Job } from './jobs/job.ts';
+import { MaintenanceJob } from './jobs/maintenance-job.ts';
+import { RevocationJob } from './jobs/revocation-job.ts';
+import { WebhookJob } from './jobs/webhook-job.ts';
 import { Worker } from './jobs/worker.ts';
 import { createRateLimits } from './middleware/rate-limit.ts';
-import { SharedCounts } from './middleware/shared-rate-limits.ts';
-import type { ConnectionEvent } from './models/connection-event.ts';
-import { OverviewGauges } from './observability/database-gauges.ts';
-import { logEvent } from './observability/event-log.ts';
+import { SharedRateLimits } from './middleware/shared-rate-limits.ts';
+import { DatabaseGauges } from './observability/database-gauges.ts';
 import { Health } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
-import { createMetrics } from './observability/metrics.ts';
+import { createMetrics, type Metrics } from './observability/metrics.ts';
 import { Gateway } from './services/gateway.ts';
 import { GrantRevoker } from './services/grant-revoker.ts';
 import { OAuthService } from './services/oauth-service.ts';
+import { RefreshCooldown } from './services/refresh-cooldown.ts';
+import { RefreshLeases } from './services/refresh-leases.ts';
+import { RefreshSaver } from './services/refresh-saver.ts';
 import { TokenManager } from './services/token-manager.ts';
-import { createStrategy } from './strategies/strategy-registry.ts';
-import { InFlight } from './utils/background-tasks.ts';
+import { TokenRefresher } from './services/token-refresher.ts';
+import type { AccountingStrategy } from './strategies/accounting-strategy.ts';
+import { createStrategies, StrategyRegistry } from './strategies/strategy-registry.ts';
+import { BackgroundTasks } from './utils/background-tasks.ts';
+import { type Clock, systemClock } from './utils/clock.ts';
 
-/** Everything that the service is made of. */
-export type Context = Awaited<ReturnType<typeof createContext>>;
+/** What the services are built on. */
+export interface ServiceDependencies {
+  session: Session;
+  strategies: readonly AccountingStrategy[];
+  encryptionKeys: readonly string[];
+  stateSecrets: readonly string[];
+  /** Where events are posted; absent if they are not. */
+  webhook: Config['webhook'];
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics;
+  /** Pause of a job between two calls to a provider, in milliseconds: a few calls per second from each replica. */
+  jobPauseMs?: number;
+}
 
-/** The composition root: builds every part once and hands each what it needs. @param times of real time, that tests shorten */
-export async function createContext(
-  config: Config,
-  logger: Logger,
-  now: () => Date = () => new Date(),
-  times: { workerPaceMs?: number; webhookTimeoutMs?: number } = {},
-) {
-  const session = openSession(config.database);
-  if (!config.production) await session.query(migrateUp); // production is migrated by its operators
-  if (config.production && config.database.client === 'sqlite') {
-    logger.warn('SQLite serves one replica alone: use MySQL for more');
-  }
-  if (config.callers.disabled) {
-    logger.warn('AUTH_DISABLED IS TRUE: ANYONE WHO REACHES THIS SERVICE ACTS FOR EVERY ORGANIZATION');
-  }
+export type Services = ReturnType<typeof buildServices>;
 
-  const metrics = createMetrics();
-  const inFlight = new InFlight();
-  const fernet = new Fernet(config.encryptionKeys);
-  const strategy = createStrategy('quickbooks', config, now);
-
-  const told = (event: ConnectionEvent) => {
-    logEvent(logger, event);
-    webhooks?.announce(event.organizationId);
-  };
-  const events = new ConnectionEventDatastore(session, now, told, config.webhook !== undefined);
-  const revocations = new PendingRevocationDatastore(session, now);
-  const tokens = new OAuthTokenDatastore(session, events, revocations, now);
-  const states = new OAuthStateDatastore(session);
-
-  const { timeoutMs } = config.quickbooks;
-  const revoker = new GrantRevoker(strategy, tokens, revocations, fernet, logger, now);
-  const tokenManager = new TokenManager(strategy, tokens, fernet, revoker, inFlight, logger, metrics, now, timeoutMs);
-  const oauthService = new OAuthService(
-    strategy,
-    tokens,
-    events,
-    states,
-    new OAuthStates(config.stateSecrets, now),
-    fernet,
-    revoker,
-    inFlight,
-    logger,
-    timeoutMs,
-  );
-  const health = new Health(new MigrationDatastore(session));
-  const gateway = new Gateway(tokenManager, config.quickbooks, logger);
-  const queues = new WebhookQueueDatastore(session);
-  const webhooks =
-    config.webhook && new Webhooks(config.webhook, events, queues, inFlight, logger, now, times.webhookTimeoutMs);
-  const caretaker = new Caretaker(strategy, new CareDatastore(session, events, now), tokenManager, logger, now);
-  const worker = new Worker(
-    { caretaker, revocations, revoker, webhooks, states, events },
+/** Builds everything between the database and the providers, for the server, the worker, the simulation and the tests. */
+export function buildServices(dependencies: ServiceDependencies) {
+  const {
+    session,
+    encryptionKeys,
+    stateSecrets,
+    webhook,
+    clock,
     logger,
     metrics,
-    now,
-    times.workerPaceMs,
-  );
+    jobPauseMs: pauseMs = 300,
+  } = dependencies;
+  const strategies = new StrategyRegistry(dependencies.strategies);
+  const cipher = new TokenCipher(encryptionKeys);
+  const backgroundTasks = new BackgroundTasks();
 
-  const sharedCounts = config.rateLimits.redisUrl ? new SharedCounts(config.rateLimits.redisUrl, logger) : undefined;
-  const rateLimits = createRateLimits(config.rateLimits.perMinute, (name) => sharedCounts?.createStore(name));
+  const queues = new WebhookQueueDatastore(session);
+  const events = new ConnectionEventDatastore({ session, clock, outbox: webhook && queues });
+  const revocations = new PendingRevocationDatastore({ session, clock });
+  const tokens = new OAuthTokenDatastore({ session, clock, events, revocations });
+  const connections = new MaintenanceDatastore({ session, clock, events });
+  const consumedStates = new OAuthStateDatastore(session);
+
+  const shared = { strategies, tokens, cipher, clock, logger };
+  const revoker = new GrantRevoker({ ...shared, pending: revocations });
+  const cooldown = new RefreshCooldown(clock);
+  const leases = new RefreshLeases({ tokens, backgroundTasks, clock });
+  const saver = new RefreshSaver({ ...shared, revoker });
+  const refresher = new TokenRefresher({ ...shared, leases, saver, cooldown, metrics });
+  const tokenManager = new TokenManager({ ...shared, refresher, cooldown, backgroundTasks });
+  const states = new OAuthStates(stateSecrets, clock);
+  const oauthService = new OAuthService({ ...shared, events, consumedStates, states, revoker, backgroundTasks });
+
+  const webhookJob = webhook && new WebhookJob({ receiver: webhook, events, queues, clock, logger });
+  const jobs = [
+    new MaintenanceJob({ ...shared, connections, tokenManager, pauseMs }),
+    new RevocationJob({ strategies, pending: revocations, revoker, clock, pauseMs }),
+    ...(webhookJob ? [webhookJob] : []),
+    new CleanUpJob({ states: consumedStates, events, clock }),
+  ] as Job[];
+  const worker = new Worker({ jobs, clock, logger, metrics });
 
   return {
+    strategies,
+    cipher,
+    tokens,
+    events,
+    tokenManager,
+    oauthService,
+    worker,
+    backgroundTasks,
+    /** Begins no more work that the end of the process would interrupt. */
+    stop: () => {
+      tokenManager.stop();
+      webhookJob?.stop();
+    },
+    /** Waits for the work that outlives its request. */
+    drain: async () => {
+      await worker.stop();
+      await backgroundTasks.drain();
+      await webhookJob?.close();
+    },
+  };
+}
+
+/** Everything that the service consists of. */
+export type Context = ReturnType<typeof createContext>;
+
+/** What tests replace. */
+interface ContextOptions {
+  clock?: Clock;
+  strategies?: readonly AccountingStrategy[];
+  jobPauseMs?: number;
+}
+
+/** The composition root: builds every part once and passes it what it needs. Opens no connection. */
+export function createContext(config: Config, logger: Logger, options: ContextOptions = {}) {
+  const { clock = systemClock, strategies = createStrategies(config, clock), jobPauseMs } = options;
+  const session = openSession(config.database, clock);
+  const metrics = createMetrics();
+  const services = buildServices({
+    session,
+    strategies,
+    encryptionKeys: config.encryptionKeys,
+    stateSecrets: config.stateSecrets,
+    webhook: config.webhook,
+    clock,
+    logger,
+    metrics,
+    ...(jobPauseMs === undefined ? {} : { jobPauseMs }),
+  });
+  const health = new Health(new MigrationDatastore(session), clock);
+  const gateway = new Gateway({ ...services, clock, logger });
+  const { redisUrl, perMinute } = config.rateLimits;
+  const sharedLimits = redisUrl ? new SharedRateLimits({ redisUrl, clock, logger }) : undefined;
+
+  return {
+    ...services,
     config,
     logger,
     metrics,
-    now,
+    clock,
+    session,
     health,
-    overview: new OverviewGauges(new OverviewDatastore(session), metrics, now),
-    oauthService,
     gateway,
-    worker,
-    callers: new Callers(config.callers),
-    connectLinks: new ConnectLinks(config.stateSecrets, now),
-    rateLimits,
-    /** Takes no new work that a stop would cut off. */
+    databaseGauges: new DatabaseGauges({ statistics: new StatisticsDatastore(session), metrics, clock }),
+    authenticator: new CallerAuthenticator(config.callers, clock),
+    links: new ConnectLinks(config.stateSecrets, clock),
+    rateLimits: createRateLimits(perMinute, (name) => sharedLimits?.createStore(name)),
+    /** Begins no more work that the end of the process would interrupt. */
     stop: () => {
       health.stop();
-      tokenManager.stop();
-      webhooks?.stop();
+      services.stop();
     },
-    /** Waits for the work that outlives its request, then lets the database go. */
+    /** Waits for unfinished work, then closes every connection. */
     close: async () => {
-      await worker.stop();
-      await inFlight.settled();
-      await webhooks?.close();
+      await services.drain();
       await gateway.close();
-      sharedCounts?.close();
+      sharedLimits?.close();
       await session.close();
     },
   };

@@ -1,37 +1,146 @@
-/** Everything that can go wrong towards a caller. The table that gives each code its HTTP status is in `middleware/error-handler.ts`. */
-export type ErrorCode =
-  | 'invalid_request'
-  | 'invalid_state'
-  | 'authorization_code_rejected'
-  | 'company_mismatch'
-  | 'unauthorized'
-  | 'forbidden'
-  | 'not_found'
-  | 'connection_not_found'
-  | 'method_not_allowed'
-  | 'reauthorization_required'
-  | 'payload_too_large'
-  | 'rate_limited'
-  | 'internal_error'
-  | 'provider_error'
-  | 'provider_unavailable'
-  | 'service_unavailable';
+/** How one error is returned to a caller. */
+interface ErrorDefinition {
+  /** The HTTP status. */
+  status: number;
+  /** The status' name, as RFC 9457 asks for with `about:blank`. */
+  title: string;
+  /** When it is returned, for the API reference. */
+  meaning: string;
+  /** What a person reads, unless the code that throws the error says something more specific. */
+  detail: string;
+}
 
-/** A failure that a caller is told of: `detail` is shown to a person, so it holds no secret and no text of Intuit's. */
+/** Every error that a caller can receive. The error handler, the API reference and its examples read this table. */
+export const ERRORS = {
+  invalid_request: {
+    status: 400,
+    title: 'Bad Request',
+    meaning: 'a parameter is missing, malformed, repeated or too long (`detail` names it), or the path is not usable',
+    detail: 'The request is not valid.',
+  },
+  invalid_state: {
+    status: 400,
+    title: 'Bad Request',
+    meaning: "the state is forged, expired (10 minutes), already used, or another browser's",
+    detail: 'This sign-in was already completed. Please start connecting again.',
+  },
+  authorization_code_rejected: {
+    status: 400,
+    title: 'Bad Request',
+    meaning: 'Intuit rejected the code',
+    detail: 'The sign-in was not accepted. Please start connecting again.',
+  },
+  company_mismatch: {
+    status: 400,
+    title: 'Bad Request',
+    meaning: 'the new token does not give access to the company named by `realmId`',
+    detail: 'The sign-in does not give access to the chosen company. Please connect again.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'Unauthorized',
+    meaning: "credentials are missing or invalid, or the link is consumed, expired, altered or another organization's",
+    detail: 'Valid credentials are required to call this service.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'Forbidden',
+    meaning: "the credentials are another organization's, or a page of a foreign `Origin` sent a POST",
+    detail: 'These credentials are for another organization.',
+  },
+  not_found: {
+    status: 404,
+    title: 'Not Found',
+    meaning: 'there is no such route',
+    detail: 'There is no such route.',
+  },
+  connection_not_found: {
+    status: 404,
+    title: 'Not Found',
+    meaning: 'the organization has no connection: it never had one, or it was disconnected',
+    detail: 'This organization is not connected.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'Method Not Allowed',
+    meaning: 'the route has other methods, which `Allow` lists',
+    detail: 'This route does not support this method.',
+  },
+  reauthorization_required: {
+    status: 409,
+    title: 'Conflict',
+    meaning: 'the connection is lost (the status says why): the user must connect again',
+    detail: 'The connection was lost. Please connect again.',
+  },
+  payload_too_large: {
+    status: 413,
+    title: 'Payload Too Large',
+    meaning: 'the body is larger than 1 MiB',
+    detail: 'The body is larger than 1 MiB.',
+  },
+  rate_limited: {
+    status: 429,
+    title: 'Too Many Requests',
+    meaning: 'there were too many requests within a minute',
+    detail: 'Too many requests. Please try again in a minute.',
+  },
+  internal_error: {
+    status: 500,
+    title: 'Internal Server Error',
+    meaning: 'an internal fault; no details are exposed',
+    detail: 'An internal error occurred.',
+  },
+  provider_error: {
+    status: 502,
+    title: 'Bad Gateway',
+    meaning:
+      'Intuit rejected this service itself, redirected, or returned something unreadable, or rejected an access token that was just refreshed',
+    detail: 'The accounting system returned a response that this service cannot use.',
+  },
+  provider_unavailable: {
+    status: 503,
+    title: 'Service Unavailable',
+    meaning: 'Intuit did not respond in time, or its token endpoint is overloaded or failing',
+    detail: 'The accounting system is not available at the moment. Please try again later.',
+  },
+  service_unavailable: {
+    status: 503,
+    title: 'Service Unavailable',
+    meaning:
+      'the database is unavailable or not migrated, or the key set that JWTs are verified against is unavailable',
+    detail: 'This service is temporarily unavailable. Please try again later.',
+  },
+} as const satisfies Record<string, ErrorDefinition>;
+
+/** Names an error for programs. Independent of HTTP inside the service. */
+export type ErrorCode = keyof typeof ERRORS;
+
+interface AppErrorOptions {
+  /** Replaces the table's text. Read by people: never a secret, never the provider's own text. */
+  detail?: string | undefined;
+  /** Whole seconds after which the same request may succeed. */
+  retryAfterSeconds?: number | undefined;
+  /** What led to it, for the log alone. Never an error that contains a credential. */
+  cause?: unknown;
+}
+
+/** A failure that is reported to a caller. */
 export class AppError extends Error {
   override readonly name = 'AppError';
   readonly code: ErrorCode;
   readonly detail: string;
-  /** Whole seconds after which the same request may succeed. */
   readonly retryAfterSeconds: number | undefined;
-  /** For the log alone: what lies behind it, as a code. */
-  readonly reason: string | undefined;
 
-  constructor(code: ErrorCode, detail: string, retryAfterSeconds?: number, reason?: string) {
-    super(`${code}: ${detail}`);
+  constructor(code: ErrorCode, options: AppErrorOptions = {}) {
+    const detail = options.detail ?? ERRORS[code].detail;
+    super(`${code}: ${detail}`, { cause: options.cause });
     this.code = code;
     this.detail = detail;
-    this.retryAfterSeconds = retryAfterSeconds;
-    this.reason = reason;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
+}
+
+/** True for an `AppError` with one of these codes. */
+export function hasCode(error: unknown, ...codes: ErrorCode[]): error is AppError {
+  return error instanceof AppError && codes.includes(error.code);
 }

@@ -1,23 +1,13 @@
-import { loadConfig, readEnvironment } from './config/config.ts';
-import { createContext } from './context.ts';
-import { startupFailure, stopInTime, stopSignal } from './lifecycle.ts';
-import { createLogger } from './observability/logger.ts';
+import { shutDown, shutdownSignal } from './lifecycle/shutdown.ts';
+import { start } from './lifecycle/start.ts';
+import { exitWithFailure } from './lifecycle/startup-failure.ts';
 
 try {
-  const config = loadConfig(readEnvironment());
-  const logger = await createLogger(config);
-  const context = await createContext(config, logger);
+  const context = await start();
+  const signalled = shutdownSignal();
   context.worker.start();
-  logger.info('working');
-
-  const signal = await stopSignal();
-  logger.info({ signal }, 'stopping');
-  stopInTime(logger);
-  context.stop();
-  await context.close();
-  logger.info('stopped');
-  process.exit(0);
+  context.logger.info('working');
+  await shutDown(context, await signalled);
 } catch (error) {
-  process.stderr.write(`${startupFailure(error)}\n`);
-  process.exit(1);
+  exitWithFailure(error);
 }

@@ -5,63 +5,45 @@ import { describe, expect, it } from '@jest/globals';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** What the files of each part may import of the others, beside their own. */
+/** The layers from the bottom to the top, and what each may import besides its own files. */
 const MAY_IMPORT: Record<string, string[]> = {
-  server: ['app', 'config', 'context', 'lifecycle', 'observability'],
-  worker: ['config', 'context', 'lifecycle', 'observability'],
-  commands: ['config', 'lifecycle', 'db', 'datastores', 'services', 'crypto', 'utils'],
-  lifecycle: ['config', 'errors', 'observability'],
-  app: ['context', 'config', 'routes', 'middleware', 'errors'],
-  context: [
-    'config',
-    'observability',
-    'middleware',
-    'auth',
-    'datastores',
-    'db',
-    'services',
-    'jobs',
-    'strategies',
-    'crypto',
-    'utils',
-    'models',
-  ],
-  routes: ['auth', 'services', 'jobs', 'middleware', 'openapi', 'schemas', 'config', 'models', 'errors', 'utils'],
-  openapi: ['middleware', 'schemas', 'errors'],
-  middleware: ['auth', 'services', 'schemas', 'config', 'observability', 'models', 'errors', 'utils'],
-  jobs: ['services', 'strategies', 'datastores', 'schemas', 'config', 'observability', 'models', 'errors', 'utils'],
-  services: [
-    'strategies',
-    'datastores',
-    'auth',
-    'crypto',
-    'schemas',
-    'config',
-    'observability',
-    'models',
-    'errors',
-    'utils',
-  ],
-  auth: ['config', 'crypto', 'models', 'errors', 'utils'],
-  strategies: ['config', 'models', 'errors', 'utils'],
-  observability: ['config', 'datastores', 'schemas', 'models', 'utils'],
-  schemas: ['models', 'errors'],
-  datastores: ['db', 'models', 'errors'],
-  db: ['config', 'models', 'errors'],
-  config: ['crypto', 'utils'],
-  crypto: ['models', 'errors'],
-  utils: ['models', 'errors'],
-  models: [],
   errors: [],
+  models: [],
+  utils: ['errors'],
+  crypto: ['models'],
+  config: ['crypto', 'utils'],
+  schemas: ['models', 'errors'],
+  db: ['config', 'models', 'errors', 'utils'],
+  datastores: ['db', 'models', 'crypto', 'errors', 'utils'],
+  strategies: ['config', 'schemas', 'models', 'errors', 'utils'],
+  auth: ['config', 'crypto', 'models', 'errors', 'utils'],
+  observability: ['config', 'datastores', 'schemas', 'models', 'errors', 'utils'],
+  services: ['strategies', 'datastores', 'crypto', 'auth', 'observability', 'models', 'errors', 'utils'],
+  jobs: ['services', 'strategies', 'datastores', 'schemas', 'observability', 'models', 'errors', 'utils'],
+  middleware: ['auth', 'schemas', 'config', 'observability', 'models', 'errors', 'utils'],
+  openapi: ['strategies', 'schemas', 'config', 'models', 'errors'],
+  context: [
+    ...['jobs', 'services', 'strategies', 'datastores', 'db', 'crypto', 'auth'],
+    ...['middleware', 'observability', 'config', 'utils'],
+  ],
+  routes: [
+    ...['context', 'openapi', 'middleware', 'services', 'strategies', 'auth'],
+    ...['schemas', 'config', 'models', 'errors', 'utils'],
+  ],
+  app: ['context', 'routes', 'middleware', 'errors'],
+  lifecycle: ['context', 'db', 'observability', 'config', 'errors', 'utils'],
+  server: ['app', 'lifecycle'],
+  worker: ['lifecycle'],
+  commands: ['lifecycle', 'services', 'datastores', 'db', 'crypto', 'config', 'utils'],
   migrations: ['db'],
+  knexfile: ['config', 'db'],
 };
 
-/** Their types may be known to every part but the innermost. */
-const TYPES_OF = ['config', 'context'];
-const INNERMOST = ['utils', 'models', 'errors'];
+/** Of these a layer may import only types. */
+const ONLY_TYPES: Record<string, string[]> = { datastores: ['crypto'], observability: ['datastores'] };
 
-/** The parts that may import each library; anything else that is not Node's own is forbidden everywhere. */
-const HOMES: Record<string, string[]> = {
+/** The layers that may import each library. No layer imports any other. */
+const LIBRARIES: Record<string, string[]> = {
   express: ['app', 'routes', 'middleware'],
   helmet: ['app'],
   cors: ['middleware'],
@@ -75,106 +57,153 @@ const HOMES: Record<string, string[]> = {
   'rate-limit-redis': ['middleware'],
   redis: ['middleware'],
   jose: ['auth'],
-  knex: ['db', 'datastores', 'migrations'],
+  knex: ['db', 'datastores', 'migrations', 'knexfile'],
   libsql: ['db'],
   standardwebhooks: ['jobs'],
   'prom-client': ['observability'],
-  zod: ['config', 'schemas', 'openapi', 'routes', 'strategies', 'auth'],
+  zod: ['config', 'schemas', 'openapi', 'strategies', 'auth'],
   '@asteasolutions/zod-to-openapi': ['openapi'],
+};
+
+/** Time and chance, which only the clock may read. */
+const CLOCK = 'src/utils/clock.ts';
+const TIME =
+  /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bset(?:Timeout|Interval|Immediate)\b|\bMath\.random\b|\bAbortSignal\.timeout\b/g;
+/** Exceptions, each with its reason. */
+const MAY_READ_TIME: Record<string, string[]> = {
+  'src/crypto/fernet.ts': ['new Date()'], // the default of a parameter: a token's creation time, which nothing reads
+  'src/db/migrations.ts': ['setTimeout'], // waits for another process, in commands that have no clock
+  'src/services/gateway.ts': ['AbortSignal.timeout'], // undici's own limit for draining a response that is discarded
 };
 
 interface Source {
   file: string;
-  part: string;
+  layer: string;
   text: string;
-  imports: string[];
-  /** Those of `imports` of which types alone are taken. */
-  types: string[];
+  imports: Import[];
 }
 
-const sources: Source[] = ['src', 'migrations'].flatMap(filesBelow).map((file) => {
-  const text = readFileSync(join(root, file), 'utf8');
-  const imports = [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, name]) => name ?? '');
-  const types = [...text.matchAll(/import type [^;]*? from '([^']+)'/g)].map(([, name]) => name ?? '');
-  return { file, part: partOf(file), text, imports, types };
-});
+interface Import {
+  name: string;
+  /** The layer of a relative import. */
+  layer: string | undefined;
+  isType: boolean;
+}
+
+const sources = ['src', 'migrations'].flatMap(filesIn).concat('knexfile.ts').map(readSource);
 
 describe('the architecture', () => {
-  it('has a place for each file', () => {
-    expect(sources.length).toBeGreaterThan(20);
-    expect(sources.filter(({ part }) => !MAY_IMPORT[part]).map(({ file }) => file)).toEqual([]);
+  it('has a layer for each file', () => {
+    expect(sources.length).toBeGreaterThan(100);
+    expect(sources.filter(({ layer }) => !MAY_IMPORT[layer]).map(({ file }) => file)).toEqual([]);
   });
 
-  it('lets imports point one way', () => {
-    const wrong = sources.flatMap(({ file, part, imports, types }) =>
+  it('lets each layer import only lower ones', () => {
+    const layers = Object.keys(MAY_IMPORT);
+    const upward = layers.filter((layer, index) =>
+      MAY_IMPORT[layer]?.some((imported) => !layers.slice(0, index).includes(imported)),
+    );
+    expect(upward).toEqual([]);
+  });
+
+  it('has no import outside these layers', () => {
+    const wrong = sources.flatMap(({ file, layer, imports }) =>
       imports
-        .filter((name) => name.startsWith('.'))
+        .filter((imported) => imported.layer && imported.layer !== layer)
         .filter(
-          (name) =>
-            INNERMOST.includes(part) ||
-            !(types.includes(name) && TYPES_OF.includes(partOf(relative(root, join(root, dirname(file), name))))),
+          (imported) =>
+            !MAY_IMPORT[layer]?.includes(imported.layer ?? '') ||
+            (ONLY_TYPES[layer]?.includes(imported.layer ?? '') && !imported.isType),
         )
-        .map((name) => relative(root, join(root, dirname(file), name)))
-        .filter((target) => partOf(target) !== part && !MAY_IMPORT[part]?.includes(partOf(target)))
-        .map((target) => `${file} imports ${target}`),
+        .map(({ name }) => `${file} imports ${name}`),
     );
     expect(wrong).toEqual([]);
   });
 
-  it('gives each library one home', () => {
-    const wrong = sources.flatMap(({ file, part, imports }) =>
-      imports
-        .filter((name) => !/^(\.|node:)/.test(name))
-        .filter((name) => !HOMES[libraryOf(name)]?.includes(part))
-        .map((name) => `${file} imports ${name}`),
+  it('imports each library in one place', () => {
+    const wrong = sources.flatMap(({ file, layer, imports }) =>
+      librariesOf(imports)
+        .filter((library) => !LIBRARIES[library]?.includes(layer))
+        .map((library) => `${file} imports ${library}`),
     );
     expect(wrong).toEqual([]);
-    const ofIntuit = sources.filter(({ imports }) => imports.includes('intuit-oauth')).map(({ file }) => file);
-    expect(ofIntuit).toEqual(['src/strategies/quickbooks/quickbooks-strategy.ts']);
+    const quickbooks = sources.filter(({ imports }) => librariesOf(imports).includes('intuit-oauth'));
+    expect(quickbooks.map(({ file }) => dirname(file))).toEqual(['src/strategies/quickbooks']);
   });
 
   it('declares each library that it imports', () => {
     const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     const declared = Object.keys({ ...dependencies, 'pino-pretty': devDependencies['pino-pretty'] });
-    const used = sources.flatMap(({ imports }) => imports.filter((name) => !/^(\.|node:)/.test(name)).map(libraryOf));
+    const used = sources.flatMap(({ imports }) => librariesOf(imports));
     expect([...new Set(used)].filter((name) => !declared.includes(name))).toEqual([]);
   });
 
-  it('reads the environment in config.ts alone', () => {
-    const readers = sources.filter(({ text }) => /process\.env|loadEnvFile/.test(text)).map(({ file }) => file);
-    expect(readers).toEqual(['src/config/config.ts']);
-    const users = sources.filter(
-      ({ text, part }) => /\bprocess\.\w/.test(text) && !['server', 'worker', 'lifecycle', 'commands'].includes(part),
-    );
-    expect(users.map(({ file }) => file).sort()).toEqual(['src/config/config.ts', 'src/observability/logger.ts']);
+  it('reads the clock, sets timers and draws random numbers only in utils/clock.ts', () => {
+    const found = sources
+      .filter(({ file }) => file !== CLOCK)
+      .map(({ file, text }) => [file, [...new Set(text.match(TIME))]] as const)
+      .filter(([, calls]) => calls.length > 0);
+    expect(Object.fromEntries(found)).toEqual(MAY_READ_TIME);
   });
 
-  it('builds its parts in context.ts alone', () => {
-    const built = /new (\w+Datastore|OAuthService|QuickBooksStrategy|TokenManager|Health|Fernet|OAuthStates)\(/;
-    const builders = sources.filter(({ text }) => built.test(text)).map(({ file }) => file);
-    expect(builders.filter((file) => !/context\.ts|strategies\/strategy-registry\.ts|commands\//.test(file))).toEqual(
-      [],
-    );
+  it('reads the environment only in config/', () => {
+    expect(filesWith(/process\.env|loadEnvFile/)).toEqual(['src/config/config.ts']);
+    const others = filesWith(/\bprocess\.\w/).filter((file) => !/^src\/(lifecycle|commands)\/|^knexfile/.test(file));
+    expect(others.sort()).toEqual(['src/config/config.ts', 'src/observability/logger.ts']);
   });
 
-  it('imports with the file’s ending, and mentions no console', () => {
-    const endless = sources.flatMap(({ imports }) => imports.filter((name) => /^\.(?!.*\.ts$)/.test(name)));
-    expect(endless).toEqual([]);
-    expect(sources.filter(({ text }) => /\bconsole\./.test(text)).map(({ file }) => file)).toEqual([]);
+  it('constructs its parts only in context.ts, the registry of providers and commands', () => {
+    const parts =
+      /new (?:\w+(?:Datastore|Service|Strategy|Manager|Refresher|Revoker|Job)|Health|Gateway|Worker|TokenCipher|OAuthStates|ConnectLinks)\(/;
+    expect(filesWith(parts).filter((file) => !file.startsWith('src/commands/'))).toEqual([
+      'src/context.ts',
+      'src/strategies/strategy-registry.ts',
+    ]);
+  });
+
+  it('has no parameter properties, which Node cannot strip', () => {
+    expect(filesWith(/constructor\([^)]*\b(?:private|public|protected|readonly) \w+\??:/)).toEqual([]);
+  });
+
+  it('imports files with their extension, and never writes to the console', () => {
+    const incomplete = sources.flatMap(({ imports }) => imports.filter(({ name }) => /^\.(?!.*\.ts$)/.test(name)));
+    expect(incomplete).toEqual([]);
+    expect(filesWith(/\bconsole\./)).toEqual([]);
   });
 });
 
-function filesBelow(folder: string): string[] {
+function readSource(file: string): Source {
+  const text = readFileSync(join(root, file), 'utf8');
+  const imports = [...text.matchAll(/(import type [^;]*?from|from|import)\s*\(?\s*'([^']+)'/g)];
+  return {
+    file,
+    layer: layerOf(file),
+    text,
+    imports: imports.map(([, keyword = '', name = '']) => ({
+      name,
+      layer: name.startsWith('.') ? layerOf(relative(root, join(root, dirname(file), name))) : undefined,
+      isType: keyword.startsWith('import type'),
+    })),
+  };
+}
+
+function filesIn(folder: string): string[] {
   const files = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
   return files.filter((file) => file.endsWith('.ts')).map((file) => join(folder, file));
 }
 
+function filesWith(pattern: RegExp): string[] {
+  return sources.filter(({ text }) => pattern.test(text)).map(({ file }) => file);
+}
+
 /** `src/db/session.ts` → `db`; `src/app.ts` → `app`. */
-function partOf(file: string): string {
+function layerOf(file: string): string {
   return file.replace(/^src\//, '').replace(/[./].*$/, '');
 }
 
 /** `knex/types/tables.js` → `knex`. */
-function libraryOf(name: string): string {
-  return name.replace(/^((?:@[^/]+\/)?[^/]+).*$/, '$1');
+function librariesOf(imports: Import[]): string[] {
+  return imports
+    .filter(({ name }) => !/^(\.|node:)/.test(name))
+    .map(({ name }) => name.replace(/^((?:@[^/]+\/)?[^/]+).*$/, '$1'));
 }

@@ -4,14 +4,14 @@ import { type Development, startDevelopment } from './support/development.ts';
 
 const suite = process.env['CHROMIUM_PATH'] ? describe : describe.skip;
 
-suite('a person in front of a browser, with `npm run dev` running', () => {
+suite('a user of a browser, while `npm run dev` is running,', () => {
   let development: Development;
   let frontend: string;
   let service: string;
   let browser: Browser;
   let context: BrowserContext;
   let page: Page;
-  let complaints: string[];
+  let consoleErrors: string[];
 
   beforeAll(async () => {
     [browser, development] = await Promise.all([
@@ -30,7 +30,7 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
     await context?.close();
   });
 
-  it('connects the company that the person picks, tells its status, and disconnects it', async () => {
+  it('connects the chosen company, sees its status, and disconnects it', async () => {
     await openSettings('org-connects');
     await see('#status', 'Not connected');
 
@@ -55,12 +55,12 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
     await page.reload();
     await see('#status', 'Not connected');
 
-    expect(complaints).toEqual([]);
+    expect(consoleErrors).toEqual([]);
     const { searchParams } = new URL((await flow).url());
     for (const secret of ['code', 'state']) expect(development.stdout()).not.toContain(searchParams.get(secret) ?? '');
   });
 
-  it('ties the flow to the browser by a cookie that no script can read and that goes with the flow', async () => {
+  it('gets a cookie for the flow that no script can read and that is deleted after the callback', async () => {
     await openSettings('org-cookie');
     await page.click('#connect');
     await page.waitForSelector('#company');
@@ -77,48 +77,48 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
     await consent('Sandbox Company_US_1', 'Connect');
     await see('#status', 'Connected to Sandbox Company_US_1');
     expect(await context.cookies()).toEqual([]);
-    expect(complaints).toEqual([]);
+    expect(consoleErrors).toEqual([]);
   });
 
-  it('comes back from a cancelled consent unconnected', async () => {
+  it('returns from a cancelled consent without a connection', async () => {
     await openSettings('org-cancels');
     await page.click('#connect');
     await consent('Sandbox Company_US_1', 'Cancel');
     await see('#banner', 'You cancelled. Nothing was changed.');
     await see('#status', 'Not connected');
     expect(page.url()).toBe(frontend);
-    expect(complaints).toEqual([]);
+    expect(consoleErrors).toEqual([]);
   });
 
-  it('shows a page with the way back where a callback cannot be taken', async () => {
-    await openSettings('org-lost-its-way');
-    const answer = await page.goto(`${service}/api/v1/oauth/quickbooks/callback?code=c&state=forged&realmId=1`);
-    expect(answer?.status()).toBe(400);
-    await see('h1', 'QuickBooks was not connected');
-    await see('code', answer?.headers()['x-request-id'] ?? 'a request id');
+  it('sees a page with a link back if a callback is rejected', async () => {
+    await openSettings('org-forged-state');
+    const response = await page.goto(`${service}/api/v1/oauth/quickbooks/callback?code=c&state=forged&realmId=1`);
+    expect(response?.status()).toBe(400);
+    await see('h1', 'The connection was not completed');
+    await see('code', response?.headers()['x-request-id'] ?? 'a request ID');
     const background = 'getComputedStyle(document.querySelector("a")).backgroundColor';
-    expect(await page.evaluate(background)).toBe('rgb(10, 108, 59)'); // the page's own style is let in
+    expect(await page.evaluate(background)).toBe('rgb(10, 108, 59)'); // the CSP allows the page's own style
 
     await page.getByRole('link', { name: 'Back to integrations' }).click();
     await see('#status', 'Not connected');
-    expect(complaints).toEqual([expect.stringContaining('status of 400')]);
+    expect(consoleErrors).toEqual([expect.stringContaining('status of 400')]);
   });
 
-  it('offers to reconnect what was lost, and says why', async () => {
+  it('sees why a connection was lost, and can reconnect it', async () => {
     await openSettings('org-lost', {
       needs_reauthorization: true,
       reason: 'authorization_revoked',
       realm_id: '9341452000000001',
       company_name: 'Sandbox Company_US_1',
     });
-    await see('#status', 'Needs reconnecting');
-    await see('#note', /may have been ended inside QuickBooks/);
+    await see('#status', 'Reconnection needed');
+    await see('#note', /may have been disconnected inside QuickBooks/);
     await page.click('#reconnect');
     await page.waitForSelector('#company');
-    expect(complaints).toEqual([]);
+    expect(consoleErrors).toEqual([]);
   });
 
-  it('reads the reference, for which nothing comes from other hosts', async () => {
+  it('reads the API reference, which loads nothing from other hosts', async () => {
     await openPage();
     const origins = new Set<string>();
     page.on('request', (request) => origins.add(new URL(request.url()).origin));
@@ -127,17 +127,17 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
     await page.locator('#operations-Connection-getStatus .opblock-summary-control').click();
     await see('#operations-Connection-getStatus', 'needs_reauthorization');
     expect([...origins]).toEqual([service]);
-    expect(complaints).toEqual([]);
+    expect(consoleErrors).toEqual([]);
   });
 
-  it('ends with exit code 0 at SIGTERM, a page still open', async () => {
+  it('sees that the service is unreachable after SIGTERM, at which development exits with 0', async () => {
     await openSettings('org-stays');
     await see('#status', 'Not connected');
     expect(await development.kill('SIGTERM')).toBe(0);
     await see('#status', 'Service unreachable');
   });
 
-  /** Opens the settings page in a browser of its own, if need be with a status that is made up. */
+  /** Opens the settings page in a new browser session. @param status replaces the service's response */
   async function openSettings(organization: string, status?: Record<string, unknown>): Promise<void> {
     await openPage();
     if (status) {
@@ -148,14 +148,14 @@ suite('a person in front of a browser, with `npm run dev` running', () => {
   }
 
   async function openPage(): Promise<void> {
-    complaints = [];
+    consoleErrors = [];
     context = await browser.newContext();
     page = await context.newPage();
-    page.setDefaultTimeout(0); // the test's own timeout is enough
+    page.setDefaultTimeout(0); // the test has a timeout
     page.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(message.text());
+      if (message.type() === 'error') consoleErrors.push(message.text());
     });
-    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('pageerror', (error) => consoleErrors.push(error.message));
   }
 
   async function consent(company: string, button: 'Connect' | 'Cancel'): Promise<void> {

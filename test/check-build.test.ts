@@ -14,12 +14,12 @@ describe('a checkout', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it.each(['prestart', 'preworker', 'migrate'])('without a build says in one line what to run, at %s', (name) => {
+  it.each(['prestart', 'preworker', 'migrate'])('without a build prints one line that says what to run: %s', (name) => {
     const { status, stderr } = run(name);
     expect([status, stderr]).toEqual([1, 'There is no build: run `npm run build` first.\n']);
   });
 
-  it('with a build lets it start', () => {
+  it('with a build can start', () => {
     mkdirSync(join(folder, 'dist/src'), { recursive: true });
     writeFileSync(join(folder, 'dist/src/server.js'), '');
     expect(run('prestart').status).toBe(0);

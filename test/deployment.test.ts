@@ -10,27 +10,29 @@ const manifest = JSON.parse(read('package.json'));
 const example = Object.fromEntries([...read('.env.example').matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, ...pair]) => pair));
 
 describe('compose.yaml', () => {
-  const { services } = parse(read('compose.yaml').replaceAll(/\$\{MYSQL_PASSWORD:[^}]*\}/g, 'sesame'), { merge: true });
+  const { services } = parse(read('compose.yaml').replaceAll(/\$\{MYSQL_PASSWORD:[^}]*\}/g, 'password'), {
+    merge: true,
+  });
   const given: Record<string, string> = services.service.environment;
 
-  it('gives the service no variable that it does not know', () => {
+  it('sets only variables that the service has', () => {
     const known = Object.keys(environmentSchema(true, {}).shape);
     expect(Object.keys(given).filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  it('makes production of an .env that was copied from .env.example and got its secrets', () => {
+  it('runs in production with a copy of .env.example to which the secrets were added', () => {
     const { NODE_ENV, DATABASE_URL, ...secrets } = PRODUCTION;
     expect(loadConfig({ ...example, ...secrets, ...given })).toMatchObject({
       production: true,
       server: { host: '0.0.0.0', port: 8080 },
-      database: { client: 'mysql', url: 'mysql://accounting:sesame@mysql:3306/accounting' },
+      database: { client: 'mysql', url: 'mysql://accounting:password@mysql:3306/accounting' },
       rateLimits: { redisUrl: 'redis://redis:6379' },
       trustProxy: 1,
     });
     expect(services.migrate.environment).toEqual({ DATABASE_URL: given['DATABASE_URL'] });
   });
 
-  it('waits for the migration, and at a stop longer than the service takes', () => {
+  it('starts the service after the migration, and waits longer for it to stop than a shutdown takes', () => {
     expect(services.service.depends_on.migrate).toEqual({ condition: 'service_completed_successfully' });
     expect(services.migrate).toMatchObject({ command: ['npm', 'run', 'migrate'], restart: 'no' });
     expect(Number.parseInt(services.service.stop_grace_period, 10)).toBeGreaterThan(15);
@@ -40,16 +42,16 @@ describe('compose.yaml', () => {
 describe('deploy/nginx.conf', () => {
   const settings = read('deploy/nginx.conf').replaceAll(/#.*$/gm, '');
 
-  it('leads to the service, with its limits', () => {
+  it('forwards to the service, with the same limit for bodies', () => {
     expect(settings).toMatch(/server service:8080 resolve/);
     expect(settings).toMatch(`client_max_body_size ${MAX_BODY_BYTES / 1024 / 1024}m;`);
   });
 
-  it('logs no query, which can hold a code, a state or a link', () => {
-    const [format = ''] = /log_format[^;]*;/.exec(settings) ?? [];
+  it('logs no query, which can contain a code, a state or a link', () => {
+    const [format = '', name] = /log_format (\w+)[^;]*;/.exec(settings) ?? [];
     expect(format).toMatch(/\$uri\b/);
     expect(format).not.toMatch(/\$(?:request|request_uri|args|query_string|arg_\w+|http_referer|http_cookie)\b/);
-    expect(settings.match(/access_log [^;]*/g)).toEqual(['access_log /dev/stdout path_alone']);
+    expect(settings.match(/access_log [^;]*/g)).toEqual([`access_log /dev/stdout ${name}`]);
   });
 });
 
@@ -60,21 +62,21 @@ describe('the image', () => {
   const copied = stages.flatMap((stage) => [...stage.matchAll(/^COPY (?!--from)(.+) \S+$/gm)]);
   const sources = copied.flatMap(([, names = '']) => names.split(' '));
 
-  it('is built from all that the build context lets through, and nothing else', () => {
-    const letThrough = [...read('.dockerignore').matchAll(/^!(.+)$/gm)].map(([, name]) => name);
-    expect(letThrough.sort()).toEqual([...new Set(sources)].sort());
+  it('is built from exactly the files in the build context', () => {
+    const included = [...read('.dockerignore').matchAll(/^!(.+)$/gm)].map(([, name]) => name);
+    expect(included.sort()).toEqual([...new Set(sources)].sort());
     expect(sources).toEqual(expect.arrayContaining(JSON.parse(read('tsconfig.build.json')).include));
   });
 
-  it('holds what its commands run', () => {
+  it('contains what its commands run', () => {
     const scripts = [manifest.scripts.start, manifest.scripts.worker, manifest.scripts.migrate];
     const files = scripts.map((script: string) => / ([^ /]+)\/\S+\.js/.exec(script)?.[1]);
-    const held = [...(stages.at(-1) ?? '').matchAll(/^COPY .* (\S+)$/gm)].map(([, name]) => name);
-    expect(held).toEqual(expect.arrayContaining(['./', 'node_modules', ...files]));
+    const contained = [...(stages.at(-1) ?? '').matchAll(/^COPY .* (\S+)$/gm)].map(([, name]) => name);
+    expect(contained).toEqual(expect.arrayContaining(['./', 'node_modules', ...files]));
     expect(stages.at(-1)).toContain(`CMD ${JSON.stringify(manifest.scripts.start.split(' ')).replaceAll(',', ', ')}`);
   });
 
-  it('has a node that the service takes', () => {
+  it('has a version of Node that the service supports', () => {
     const [, oldest] = /^>=(\d+)\./.exec(manifest.engines.node) ?? [];
     for (const stage of stages) expect(Number(/^node:(\d+)-/.exec(stage)?.[1])).toBeGreaterThan(Number(oldest));
   });

@@ -9,14 +9,14 @@ describe('`npm run dev`', () => {
   let development: Development;
 
   beforeAll(async () => {
-    // Each would prevent startup if development were not what it says.
+    // Either of them would prevent startup in production.
     development = await startDevelopment({ NODE_ENV: 'production', QBO_ENVIRONMENT: '' });
   });
   afterAll(async () => {
     await development.kill('SIGKILL');
   });
 
-  it('prints the addresses to open once everything listens', async () => {
+  it('prints the addresses to open once all servers listen', async () => {
     const { frontend, service, simulator } = development;
     const banner = /\n\n( {2}Open.*?)\n\n/s.exec(`\n${development.stdout()}`)?.[1];
     expect(banner?.split('\n').map((line) => line.trim().split(/ {2,}/))).toEqual([
@@ -36,8 +36,8 @@ describe('`npm run dev`', () => {
 
   it.each(['PORT', 'FRONTEND_URL', 'SIMULATOR_PORT'])('names %s if its port is in use', async (name) => {
     const [port] = await freePorts(1);
-    const holder = createServer().listen(port, '127.0.0.1');
-    await once(holder, 'listening');
+    const other = createServer().listen(port, '127.0.0.1');
+    await once(other, 'listening');
     const [service, frontend, simulator] = await freePorts(3);
     const { ended, stderr } = runDevelopment({
       PORT: String(service),
@@ -49,7 +49,7 @@ describe('`npm run dev`', () => {
     expect(stderr()).toBe(
       `Port ${port} on 127.0.0.1 is already in use. Stop the process that uses it, or choose another port in ${name}.\n`,
     );
-    holder.close();
+    other.close();
   });
 
   it('does not start if other machines could reach it', async () => {
@@ -57,10 +57,10 @@ describe('`npm run dev`', () => {
     expect([await ended, stderr()]).toEqual([1, 'HOST must be a loopback address in development, such as 127.0.0.1\n']);
   });
 
-  it('ends at the second Ctrl+C, whatever is in flight', async () => {
+  it('stops immediately at the second Ctrl+C, whatever is in flight', async () => {
     const url = `${development.service}/api/v1/quickbooks/acme/invoice`;
     const inFlight = request(url, { method: 'POST', headers: { Expect: '100-continue' } }).on('error', () => undefined);
-    inFlight.flushHeaders(); // and never a body
+    inFlight.flushHeaders(); // the body never follows
     await once(inFlight, 'continue');
     void development.kill('SIGINT');
     await printed(development, /"msg":"stopping"/);

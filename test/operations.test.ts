@@ -1,20 +1,23 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { STATUS } from '../src/middleware/error-handler.ts';
+import { ERRORS } from '../src/errors.ts';
 import { createMetrics } from '../src/observability/metrics.ts';
 import { createSqlite } from './support/databases.ts';
-import { call, expire } from './support/gateway.ts';
+import { call } from './support/gateway.ts';
+import { useHarness } from './support/harness.ts';
 import { PREFIX } from './support/requests.ts';
 import { connect } from './support/service.ts';
-import { useStage } from './support/stage.ts';
 
-const OPERATIONS = readFileSync('docs/operations.md', 'utf8');
+const RUNBOOK = 'docs/operations/runbook.md';
+const GUIDE = readdirSync('docs/operations').map((file) => readFileSync(`docs/operations/${file}`, 'utf8'));
 const ALERTS: Alert[] = parse(readFileSync('deploy/monitoring/alerts.yml', 'utf8')).groups.flatMap(
   (group: Group) => group.rules,
 );
 const DASHBOARD: Dashboard = JSON.parse(readFileSync('deploy/monitoring/dashboard.json', 'utf8'));
-const ASKED = [
+
+/** Every PromQL expression of the alerts and the dashboard. */
+const EXPRESSIONS = [
   ...ALERTS.map(({ alert, expr }) => [`the alert ${alert}`, expr]),
   ...DASHBOARD.panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [`the panel ${title}`, expr])),
   ...DASHBOARD.templating.list.flatMap(({ name, definition }) => {
@@ -24,58 +27,58 @@ const ASKED = [
 ] as [string, string][];
 
 describe('/metrics', () => {
-  const stage = useStage(createSqlite);
-  let shown: ShownMetrics;
+  const harness = useHarness(createSqlite);
+  let exposed: ExposedMetrics;
 
   beforeAll(async () => {
-    shown = new ShownMetrics();
-    const { service, simulator } = stage;
+    exposed = new ExposedMetrics();
+    const { service, simulator, home, knex } = harness;
     await connect(service, simulator, 'acme', { realmId: '1' });
-    await expire(stage, 'acme');
+    await harness.expire('acme');
     await call(service, 'acme');
     await fetch(`${service.origin}/v3/company/acme/companyinfo/1`);
     for (const path of [`${PREFIX}/status/acme`, '/healthz', '/readyz', '/metrics', '/nowhere']) {
       await fetch(`${service.origin}${path}`);
     }
-    await service.context.worker.tick();
-    await stage.knex.schema.dropTable('oauth_states');
-    await service.context.worker.tick(); // its clean-up fails now
-    service.context.metrics.watchProcess();
-    shown.add(await (await fetch(`${service.origin}/metrics`)).text());
-    shown.addErrors();
-    for (const [, job] of OPERATIONS.matchAll(/job_name: (\w+)/g)) shown.addSample('up', { job: job ?? '' });
+    await home.worker.tick();
+    await knex.schema.dropTable('oauth_states');
+    await home.worker.tick(); // the clean-up job fails
+    home.metrics.watchProcess();
+    exposed.add(await (await fetch(`${service.origin}/metrics`)).text());
+    exposed.addErrors();
+    for (const [, job = ''] of GUIDE.join('\n').matchAll(/job_name: (\w+)/g)) exposed.addSample('up', { job });
   });
 
-  it.each(ASKED)('shows what %s asks for', (_name, expression) => {
+  it.each(EXPRESSIONS)('has every metric and label of %s', (_name, expression) => {
     const selectors = selectorsOf(expression);
     expect(selectors).not.toEqual([]);
-    expect(selectors.flatMap((selector) => shown.lacks(selector))).toEqual([]);
+    expect(selectors.flatMap((selector) => exposed.missing(selector))).toEqual([]);
     const grouping = [...expression.matchAll(GROUPING)].flatMap(([, , labels = '']) => labels.split(/,\s*/));
-    expect(grouping.filter((label) => !shown.labels.has(label))).toEqual([]);
+    expect(grouping.filter((label) => !exposed.labels.has(label))).toEqual([]);
   });
 });
 
-describe('docs/operations.md', () => {
-  it.each(ALERTS.map((alert) => [alert.alert, alert] as const))('says what to do about %s', (name, alert) => {
-    expect(OPERATIONS).toMatch(new RegExp(`^### ${name}$`, 'm'));
+describe('the operations guide', () => {
+  it.each(ALERTS.map((alert) => [alert.alert, alert] as const))('explains the alert %s', (name, alert) => {
+    expect(readFileSync(RUNBOOK, 'utf8')).toMatch(new RegExp(`^### ${name}$`, 'm'));
     expect(alert.annotations).toEqual({
       summary: expect.any(String),
       description: expect.any(String),
-      runbook_url: `docs/operations.md#${name.toLowerCase()}`,
+      runbook_url: `${RUNBOOK}#${name.toLowerCase()}`,
     });
     expect(['page', 'ticket']).toContain(alert.labels['severity']);
   });
 
-  it('explains every metric of this service', async () => {
+  it('explains every metric of the service', async () => {
     const names = [...(await createMetrics().text()).matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name);
-    const explained = new Set([...OPERATIONS.matchAll(/^\| `(\w+)/gm)].map(([, name]) => name));
+    const explained = new Set([...GUIDE.join('\n').matchAll(/^\| `(\w+)/gm)].map(([, name]) => name));
     expect(names.length).toBeGreaterThan(10);
     expect(names.filter((name) => !explained.has(name))).toEqual([]);
   });
 });
 
-/** What `/metrics` shows. */
-class ShownMetrics {
+/** The metrics of a service, with the values of their labels. */
+class ExposedMetrics {
   private readonly values = new Map<string, Map<string, Set<string>>>();
   readonly labels = new Set(['instance']);
 
@@ -86,9 +89,9 @@ class ShownMetrics {
     }
   }
 
-  /** Every error may be met, though not every one was. */
+  /** Adds the errors that did not occur here. */
   addErrors(): void {
-    for (const [outcome, status] of Object.entries(STATUS)) {
+    for (const [outcome, { status }] of Object.entries(ERRORS)) {
       this.addSample('accounting_callbacks_total', { outcome });
       this.addSample('http_request_duration_seconds_count', { status: String(status) });
     }
@@ -103,17 +106,17 @@ class ShownMetrics {
     }
   }
 
-  /** What a selector asks for in vain. */
-  lacks({ metric, matchers }: Selector): string[] {
+  /** Returns what a selector names that the service does not have. */
+  missing({ metric, matchers }: Selector): string[] {
     const known = this.values.get(metric);
     if (!known) return [metric];
     return matchers.flatMap(({ label, isPattern, value }) => {
       if (value.startsWith('$')) return this.labels.has(label) ? [] : [`${metric}.${label}`];
-      const there = [...((label === 'job' ? this.values.get('up') : known)?.get(label) ?? [])];
-      const wanted = isPattern ? value.split('|') : [value];
-      const isThere = (one: string) =>
-        there.some((it) => (isPattern ? new RegExp(`^(?:${one})$`).test(it) : one === it));
-      return wanted.filter((one) => !isThere(one)).map((one) => `${metric}{${label}="${one}"}`);
+      const existing = [...((label === 'job' ? this.values.get('up') : known)?.get(label) ?? [])];
+      const expected = isPattern ? value.split('|') : [value];
+      const exists = (text: string) =>
+        existing.some((other) => (isPattern ? new RegExp(`^(?:${text})$`).test(other) : text === other));
+      return expected.filter((text) => !exists(text)).map((text) => `${metric}{${label}="${text}"}`);
     });
   }
 }

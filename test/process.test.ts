@@ -8,14 +8,14 @@ import { describeEachDatabase } from './support/databases.ts';
 import { environment, FRONTEND_URL } from './support/environment.ts';
 import { scrape } from './support/metrics.ts';
 import type { TestDatabase } from './support/own-database.ts';
-import { emptyFolder, printed, runServer, runToEnd } from './support/processes.ts';
+import { emptyFolder, printed, projectFile, runServer, runToEnd } from './support/processes.ts';
 import { callback } from './support/requests.ts';
 import { secretsOfCalls } from './support/secrets.ts';
 import { consent, status } from './support/service.ts';
+import { until } from './support/until.ts';
 
 const SERVER = 'dist/src/server.js';
-const isBuilt = existsSync(new URL(`../${SERVER}`, import.meta.url));
-if (!isBuilt) throw new Error('Run `npm run build` first: these tests run what it built.');
+if (!existsSync(projectFile(SERVER))) throw new Error('Run `npm run build` first: these tests run what it built.');
 
 let simulator: IntuitSimulator;
 beforeAll(async () => {
@@ -35,19 +35,19 @@ describeEachDatabase('the built service', (createDatabase) => {
   });
   afterAll(() => database.drop());
 
-  it('finishes a callback that SIGTERM finds half done, stores it and ends with 0', async () => {
+  it('completes a callback that is in flight at SIGTERM, stores the connection and exits with 0', async () => {
     const server = await runServer(env);
     const flow = await consent(server, simulator, 'acme');
     simulator.resetCalls();
     const release = simulator.hold({ on: 'token', kind: 'slow' });
-    const answer = callback(server, flow);
+    const response = callback(server, flow);
     await until(() => simulator.callsTo('token').length > 0);
-    void server.kill('SIGTERM');
+    const ended = server.kill('SIGTERM');
     await printed(server, /"msg":"stopping"/);
     release();
     const location = `${FRONTEND_URL}/settings/integrations?connected=true&system=quickbooks`;
-    expect(await answer).toMatchObject({ status: 302, headers: { location, connection: 'close' } });
-    expect(await server.ended).toBe(0);
+    expect(await response).toMatchObject({ status: 302, headers: { location, connection: 'close' } });
+    expect(await ended).toBe(0);
     expect(server.stderr()).toBe('');
     const lines = server.stdout().trim().split('\n');
     expect(lines.map((line) => JSON.parse(line).msg)).toEqual(
@@ -55,16 +55,15 @@ describeEachDatabase('the built service', (createDatabase) => {
     );
     for (const secret of secretsOfCalls(simulator.calls, simulator)) expect(server.stdout()).not.toContain(secret);
 
-    const again = await runServer(env);
-    expect(await status(again, 'acme')).toMatchObject({ connected: true });
-    expect(await scrape(again)).toMatchObject({
+    const restarted = await runServer(env);
+    expect(await status(restarted, 'acme')).toMatchObject({ connected: true });
+    expect(await scrape(restarted)).toMatchObject({
       accounting_database_up: 1,
       'accounting_connections{state="active"}': 1,
       process_resident_memory_bytes: expect.any(Number),
       nodejs_eventloop_lag_p99_seconds: expect.any(Number),
     });
-    void again.kill('SIGINT');
-    expect(await again.ended).toBe(0);
+    expect(await restarted.kill('SIGINT')).toBe(0);
   });
 });
 
@@ -74,55 +73,52 @@ describe('the process', () => {
     env = { ...environment('sqlite::memory:', simulator), HOST: '127.0.0.1' };
   });
 
-  it('is not held by connections that are idle, nor by one that never asked anything', async () => {
+  it('exits despite connections that are idle or never sent a request', async () => {
     const server = await runServer(env);
     const agent = new Agent({ keepAlive: true });
     await new Promise((resolve) =>
       get(`${server.origin}/healthz`, { agent }, (response) => response.resume().on('end', resolve)),
     );
-    const silent = connectSocket(Number(new URL(server.origin).port), '127.0.0.1').on('error', () => undefined);
-    await new Promise((resolve) => silent.on('connect', resolve));
-    void server.kill('SIGTERM');
-    expect(await server.ended).toBe(0);
+    const unused = connectSocket(Number(new URL(server.origin).port), '127.0.0.1').on('error', () => undefined);
+    await new Promise((resolve) => unused.on('connect', resolve));
+    expect(await server.kill('SIGTERM')).toBe(0);
     expect(server.stdout()).not.toContain('work unfinished');
     agent.destroy();
-    silent.destroy();
+    unused.destroy();
   });
 
-  it('names each wrong variable on a line of stderr, none of their values, and ends with 1', async () => {
-    const wrong = { ...env, PORT: 'canary', ENCRYPTION_KEY: 'canary', FRONTEND_URL: 'canary' };
-    const { code, stdout, stderr } = await runToEnd(SERVER, [], wrong);
+  it('reports each invalid variable in one line on stderr, without its value, and exits with 1', async () => {
+    const invalid = { ...env, PORT: 'canary', ENCRYPTION_KEY: 'canary', FRONTEND_URL: 'canary' };
+    const { code, stdout, stderr } = await runToEnd(SERVER, [], invalid);
     expect([code, stdout]).toEqual([1, '']);
-    expect(
-      stderr
-        .trimEnd()
-        .split('\n')
-        .map((line) => line.split(' ')[0])
-        .sort(),
-    ).toEqual(['ENCRYPTION_KEY', 'FRONTEND_URL', 'PORT']);
+    const names = stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(' ')[0]);
+    expect(names.sort()).toEqual(['ENCRYPTION_KEY', 'FRONTEND_URL', 'PORT']);
     expect(stderr).not.toContain('canary');
   });
 
-  it('adds what a .env file says to the environment, which is the stronger', async () => {
+  it('reads the .env file of its working directory, over which the environment takes precedence', async () => {
     const folder = emptyFolder();
     writeFileSync(join(folder, '.env'), 'LOG_LEVEL=loud\nPORT=canary\n');
     const { code, stderr } = await runToEnd(SERVER, [], { ...env, LOG_LEVEL: 'info' }, folder);
     expect([code, stderr.trim().split('\n').length, stderr.split(' ')[0]]).toEqual([1, 1, 'PORT']);
   });
 
-  it('says that its port is taken, without a stack, and ends with 1', async () => {
-    const holder = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => holder.on('listening', resolve));
-    const { port } = holder.address() as { port: number };
+  it('reports a port that is in use without a stack trace, and exits with 1', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.on('listening', resolve));
+    const { port } = other.address() as { port: number };
     const { code, stderr } = await runToEnd(SERVER, [], { ...env, PORT: String(port) });
-    holder.close();
+    other.close();
     expect([code, stderr]).toEqual([
       1,
       `Port ${port} on 127.0.0.1 is already in use. Stop the process that uses it, or choose another port in PORT.\n`,
     ]);
   });
 
-  it('says in one line that development’s database cannot be reached, and ends with 1', async () => {
+  it('reports an unreachable database in one line, and exits with 1', async () => {
     const { code, stderr } = await runToEnd(SERVER, [], {
       ...env,
       DATABASE_URL: 'mysql://root:canary@127.0.0.1:1/none',
@@ -132,7 +128,3 @@ describe('the process', () => {
     expect(stderr).not.toContain('canary');
   });
 });
-
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
-}

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
@@ -11,6 +11,14 @@ import { connect, startService, status, type TestService } from './support/servi
 const README = readFileSync('README.md', 'utf8');
 const CURL_LINES = [...README.matchAll(/^(curl .*)$(?:\n# (.*))?/gm)];
 const run = promisify(execFile);
+
+describe('the README', () => {
+  it('links only to files that exist', () => {
+    const links = [...README.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path);
+    expect(links.length).toBeGreaterThan(10);
+    expect(links.filter((path) => !existsSync(path))).toEqual([]);
+  });
+});
 
 describe("the README's curl lines", () => {
   let database: TestDatabase;
@@ -28,7 +36,7 @@ describe("the README's curl lines", () => {
     await database.drop();
   });
 
-  /** What the README's line that contains `text` prints, which has every complete field that the comment below it shows. */
+  /** Runs the README's line that contains `text`. The output must have every complete field of the comment below it. */
   async function curl(text: string): Promise<Record<string, unknown>> {
     const [, line = '', shown = ''] = CURL_LINES.find((candidate) => candidate[1]?.includes(text)) ?? [];
     const command = line
@@ -40,7 +48,7 @@ describe("the README's curl lines", () => {
     return stdout ? JSON.parse(stdout) : {};
   }
 
-  it('connect, read the status, call QuickBooks and disconnect', async () => {
+  it('connect an organization, read its status, call QuickBooks and disconnect it', async () => {
     const { connect_url } = await curl('/connect/acme');
     const link = new URL(String(connect_url));
     const consent = await supertest(service.origin).get(`${link.pathname}${link.search}`).expect(302);
@@ -55,7 +63,7 @@ describe("the README's curl lines", () => {
     expect(CURL_LINES).toHaveLength(7);
   });
 
-  it('make an API call fail, and the connection lost', async () => {
+  it('make an API call fail, and revoke a connection', async () => {
     await connect(service, simulator, 'acme');
     await curl('/simulator/faults');
     const query = `${service.origin}/api/v1/quickbooks/acme/query?query=select%20*%20from%20Invoice`;

@@ -10,11 +10,11 @@ import type { TestDatabase } from './support/own-database.ts';
 import { runServer, type ServiceProcess } from './support/processes.ts';
 import { connect } from './support/service.ts';
 
-describeOnServer('three processes on one database', (createDatabase) => {
+describeOnServer('three replicas on one database', (createDatabase) => {
   let database: TestDatabase;
   let simulator: IntuitSimulator;
   let knex: Knex;
-  let processes: ServiceProcess[] = [];
+  let replicas: ServiceProcess[] = [];
   const organizations = Array.from({ length: 50 }, (_, index) => `org-${index}`);
 
   beforeAll(async () => {
@@ -23,10 +23,10 @@ describeOnServer('three processes on one database', (createDatabase) => {
     await migrateUp(knex);
     const own = { NODE_ENV: 'production', LOG_LEVEL: 'info' };
     const env = { ...environment(database.url, simulator), ...own };
-    processes = await Promise.all([1, 2, 3].map(() => runServer(env)));
+    replicas = await Promise.all([1, 2, 3].map(() => runServer(env)));
     await Promise.all(
       organizations.map((organization, index) =>
-        connect(replica(index), simulator, organization, { realmId: String(index) }),
+        connect(replicaAt(index), simulator, organization, { realmId: String(index) }),
       ),
     );
   });
@@ -35,53 +35,53 @@ describeOnServer('three processes on one database', (createDatabase) => {
     simulator.resetCalls();
   });
   afterAll(async () => {
-    await Promise.all(processes.map((each) => each.kill('SIGTERM')));
+    await Promise.all(replicas.map((replica) => replica.kill('SIGTERM')));
     await simulator?.close();
     await knex?.destroy();
     await database?.drop();
   });
 
-  it('make one token call for 300 callers of an expired connection, and serve them all', async () => {
-    const started = performance.now();
-    const statuses = await Promise.all(processes.map((each) => callAtOnce(each, 'org-0', 100)));
-    report('300 callers of one connection', started);
+  it('refresh an expired connection once for 300 callers, and serve them all', async () => {
+    const startedAt = performance.now();
+    const statuses = await Promise.all(replicas.map((replica) => callAtOnce(replica, 'org-0', 100)));
+    report('300 callers of one connection', startedAt);
     expect(statuses.flat()).toEqual(Array(300).fill(200));
     expect(simulator.callsTo('token')).toHaveLength(1);
   });
 
-  it('make 50 token calls for 20 callers of each of 50 expired connections, and serve them all', async () => {
-    const started = performance.now();
+  it('refresh each of 50 expired connections once for 20 callers, and serve them all', async () => {
+    const startedAt = performance.now();
     const calls = organizations.flatMap((organization) => [
-      ...[7, 7, 6].map((times, index) => callAtOnce(replica(index), organization, times)),
+      ...[7, 7, 6].map((times, index) => callAtOnce(replicaAt(index), organization, times)),
     ]);
     const statuses = await Promise.all(calls);
-    report('20 callers of each of 50 connections', started);
+    report('20 callers of each of 50 connections', startedAt);
     expect(statuses.flat()).toEqual(Array(1000).fill(200));
     const refreshed = simulator.callsTo('token').map(({ token }) => token);
     expect([refreshed.length, new Set(refreshed).size]).toEqual([50, 50]);
     expect(await knex('oauth_tokens').where({ is_active: 1, generation: 1 })).toHaveLength(49); // the first has 2
   });
 
-  it('tell 300 callers of a revoked connection so by one token call', async () => {
+  it('call Intuit once for 300 callers of a revoked connection, and return 409 to them all', async () => {
     simulator.revokeGrant('1');
-    const statuses = await Promise.all(processes.map((each) => callAtOnce(each, 'org-1', 100)));
+    const statuses = await Promise.all(replicas.map((replica) => callAtOnce(replica, 'org-1', 100)));
     expect(statuses.flat()).toEqual(Array(300).fill(409));
     expect([simulator.callsTo('token').length, simulator.callsTo('api').length]).toEqual([1, 0]);
   });
 
-  it('end on SIGTERM with exit code 0, having told no token', async () => {
-    expect(await Promise.all(processes.map((each) => each.kill('SIGTERM')))).toEqual([0, 0, 0]);
-    const logs = processes.flatMap(({ stdout, stderr }) => `${stdout()}${stderr()}`.split('\n'));
+  it('exit with 0 at SIGTERM, without a token in any log line', async () => {
+    expect(await Promise.all(replicas.map((replica) => replica.kill('SIGTERM')))).toEqual([0, 0, 0]);
+    const logs = replicas.flatMap(({ stdout, stderr }) => `${stdout()}${stderr()}`.split('\n'));
     expect(logs.length).toBeGreaterThan(1_000);
     expect(logs.filter((line) => /eyJ[\w-]{20}|AB11\d{10}|XAB11|gAAAA/.test(line))).toEqual([]);
   });
 
-  function replica(index: number): ServiceProcess {
-    return processes[index % 3] as ServiceProcess;
+  function replicaAt(index: number): ServiceProcess {
+    return replicas[index % 3] as ServiceProcess;
   }
 });
 
-/** Tells how long it took: these numbers are worth watching. */
-function report(what: string, started: number): void {
-  process.stdout.write(`${what}: ${Math.round(performance.now() - started)} ms\n`);
+/** Prints how long it took, for people who compare runs. */
+function report(what: string, startedAt: number): void {
+  process.stdout.write(`${what}: ${Math.round(performance.now() - startedAt)} ms\n`);
 }

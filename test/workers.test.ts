@@ -1,152 +1,166 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import type { Context } from '../src/context.ts';
 import { describeOnServer } from './support/databases.ts';
 import { environment } from './support/environment.ts';
+import { DAYS, type Harness, MINUTES, useHarness } from './support/harness.ts';
 import { type Process, run, runServer } from './support/processes.ts';
+import { until } from './support/until.ts';
 import { startWebhookReceiver, type WebhookReceiver } from './support/webhook-receiver.ts';
-import { DAYS, HOURS, MINUTES, useWorkerBench } from './support/worker-bench.ts';
 
-describeOnServer('several workers', (createDatabase) => {
+describeOnServer('three workers that share one database', (createDatabase) => {
+  const { receiver, env } = useReceiver();
+  const harness = useHarness(createDatabase, { env });
+  let workers: Context[];
+  const tickAll = () => Promise.all(workers.map(({ worker }) => worker.tick()));
+  beforeAll(async () => {
+    workers = [harness.home, await harness.replica(), await harness.replica()];
+  });
+
+  it('make each call once: keep-alive, recovery and revocation', async () => {
+    const { clock, simulator } = harness;
+    const kept = names('kept', 12);
+    for (const organization of kept) await harness.connect(organization);
+    for (const organization of names('lost', 4)) {
+      await harness.connect(organization);
+      await harness.lose(organization);
+    }
+    simulator.fail({ on: 'revoke', kind: 'status', status: 503, times: 4 });
+    for (const organization of names('ended', 4)) {
+      await harness.connect(organization);
+      await harness.disconnect(organization);
+    }
+    for (const organization of kept) await makeDue(harness, organization);
+    clock.advance(30 * MINUTES);
+    simulator.resetCalls();
+
+    await tickAll();
+    expect([harness.refreshes(), harness.revocations()]).toEqual([12 + 4, 4]);
+    expect(new Set(simulator.calls.map(({ token }) => token)).size).toBe(20);
+    for (const organization of kept) expect(await harness.eventTypes(organization)).toEqual(['connected']);
+    for (const organization of names('lost', 4)) {
+      expect(await harness.eventTypes(organization)).toEqual(['connected', 'lost', 'recovered']);
+    }
+    expect(await harness.pendingRevocations()).toEqual([]);
+    await tickAll();
+    expect(simulator.calls).toHaveLength(20);
+  });
+
+  it('deliver concurrent events of one organization in their order', async () => {
+    let attempts = 0;
+    receiver().posts.splice(0);
+    receiver().response = () => (++attempts % 5 === 0 ? 500 : 204);
+    await Promise.all(names('any', 30).map((_, index) => declineConsent(harness, 'crowded', workers[index % 3])));
+    while ((await pendingQueues(harness)) > 0) {
+      harness.clock.advance(1 * MINUTES);
+      await tickAll();
+    }
+    const recorded = (await harness.events('crowded')).map(({ event_id }) => event_id);
+    const delivered = receiver().posts.map(({ headers }) => headers['webhook-id']);
+    expect(recorded).toHaveLength(30);
+    expect([...new Set(delivered)]).toEqual(recorded);
+  });
+});
+
+describeOnServer('a worker in a process of its own', (createDatabase) => {
+  const { receiver, env } = useReceiver();
+  const harness = useHarness(createDatabase, { env, isolated: true });
+  afterEach(() => harness.clock.setWallClock(new Date())); // as the processes' clocks
+
+  it('leaves its work to others if it is killed during a refresh', async () => {
+    const { simulator, clock, home } = harness;
+    const workers = [home, await harness.replica(), await harness.replica()];
+    const organizations = names('killed', 5);
+    for (const organization of organizations) await harness.connect(organization);
+    for (const organization of organizations) await makeDue(harness, organization);
+    simulator.fail({ on: 'token', kind: 'strings', times: 2 }); // two refreshes succeed
+    simulator.fail({ on: 'token', kind: 'hang' }); // the process is killed during the third
+    const process = startWorker();
+    await until(() => harness.refreshes() === 3);
+    await process.kill('SIGKILL');
+    const inFlight = simulator.callsTo('token')[2]?.token;
+
+    await harness.knex('oauth_tokens').whereNotNull('refresh_lease_owner').update({ refresh_lease_owner: null });
+    clock.advance(15 * MINUTES);
+    await Promise.all(workers.map(({ worker }) => worker.tick()));
+    const tokens = simulator.callsTo('token').map(({ token }) => token);
+    expect(tokens).toHaveLength(5 + 1);
+    expect(tokens.filter((token) => token === inFlight)).toHaveLength(2);
+    expect(new Set(tokens).size).toBe(5);
+    for (const organization of organizations) expect(await harness.use(organization)).toBe(200);
+  });
+
+  it('posts an event again whose delivery was interrupted, and exits with 0 at SIGTERM', async () => {
+    receiver().posts.splice(0);
+    receiver().response = 'hang';
+    await declineConsent(harness, 'posted');
+    const first = startWorker();
+    await until(() => receiver().posts.length === 1);
+    await first.kill('SIGKILL');
+
+    receiver().response = 204;
+    await harness.knex('webhook_queues').update({ next_attempt_at: new Date() }); // its claim has ended
+    const second = startWorker();
+    await until(async () => (await pendingQueues(harness)) === 0);
+    const [event] = await harness.events('posted');
+    const ids = receiver().posts.map(({ headers }) => headers['webhook-id']);
+    expect(ids).toEqual([event?.event_id, event?.event_id]);
+    expect(await second.kill('SIGTERM')).toBe(0);
+    expect([second.stderr(), second.stdout()]).toEqual(['', expect.stringMatching(/"working"[\s\S]*"stopped"/)]);
+    expect(second.stdout()).not.toMatch(/eyJ|AB11|gAAAA|whsec_/);
+  });
+
+  it.each([
+    ['runs inside the service', 'true', 1],
+    ['does not run inside the service if WORKER_ENABLED is false', 'false', 0],
+  ])('%s', async (_, WORKER_ENABLED, calls) => {
+    await harness.connect('acme');
+    await makeDue(harness, 'acme');
+    const server = await runServer({ ...variables(), WORKER_ENABLED });
+    await until(() => harness.refreshes() === calls);
+    expect(await server.kill('SIGTERM')).toBe(0);
+    expect(harness.refreshes()).toBe(calls);
+  });
+
+  function startWorker(): Process {
+    return run('dist/src/worker.js', [], variables());
+  }
+
+  function variables(): Record<string, string> {
+    const { database, simulator } = harness;
+    return { ...environment(database.url, simulator), ...env, NODE_ENV: 'production', LOG_LEVEL: 'info' };
+  }
+});
+
+/** A receiver for one suite, and the variables of a service that posts there. */
+function useReceiver(): { receiver: () => WebhookReceiver; env: Record<string, string> } {
   const env: Record<string, string> = {};
   let receiver: WebhookReceiver;
   beforeAll(async () => {
     receiver = await startWebhookReceiver();
     Object.assign(env, receiver.env);
   });
-  const bench = useWorkerBench(createDatabase, env);
-  let three: Context[];
-  beforeAll(async () => {
-    three = [bench.home, await bench.replica(), await bench.replica()];
-  });
   afterAll(() => receiver.close());
+  return { receiver: () => receiver, env };
+}
 
-  it('make each call once, whatever it is for', async () => {
-    const kept = names('kept', 12);
-    for (const organization of kept) await bench.connect(organization);
-    for (const organization of names('lost', 4)) {
-      await bench.connect(organization);
-      await bench.lose(organization);
-    }
-    bench.simulator.fail({ on: 'revoke', kind: 'status', status: 503, times: 4 });
-    for (const organization of names('ended', 4)) {
-      await bench.connect(organization);
-      await bench.disconnect(organization);
-    }
-    const soon = { refresh_token_expires_at: new Date(bench.now.getTime() + 10 * DAYS), next_care_at: bench.now };
-    for (const organization of kept) await bench.set(organization, soon);
-    bench.advance(30 * MINUTES);
-    bench.simulator.resetCalls();
-
-    await Promise.all(three.map(({ worker }) => worker.tick()));
-    expect([bench.refreshes(), bench.revocations()]).toEqual([12 + 4, 4]);
-    expect(new Set(bench.simulator.calls.map(({ token }) => token)).size).toBe(20);
-    for (const organization of kept) expect(await bench.story(organization)).toEqual(['connected']);
-    for (const organization of names('lost', 4)) {
-      expect(await bench.story(organization)).toEqual(['connected', 'lost', 'recovered']);
-    }
-    expect(await bench.pending()).toEqual([]);
-    await Promise.all(three.map(({ worker }) => worker.tick()));
-    expect(bench.simulator.calls).toHaveLength(20);
+/** Makes the worker refresh the connection at its next tick. */
+async function makeDue(harness: Harness, organizationId: string): Promise<void> {
+  const now = harness.clock.now();
+  await harness.set(organizationId, {
+    refresh_token_expires_at: new Date(now.getTime() + 10 * DAYS),
+    next_maintenance_at: now,
   });
+}
 
-  it('deliver every event of an organization in its order, though many are made at once', async () => {
-    receiver.posts.splice(0);
-    receiver.answer = () => (Math.random() < 0.2 ? 500 : 204);
-    await Promise.all(names('any', 30).map((_, index) => refuseConsent(three[index % 3], 'crowded')));
-    receiver.answer = 204;
-    while (receiver.posts.length < 30 || (await waiting()) > 0) {
-      bench.advance(1 * MINUTES);
-      await Promise.all(three.map(({ worker }) => worker.tick()));
-    }
-    const ids = (await bench.events('crowded')).map(({ event_id }) => event_id);
-    const told = receiver.posts.map(({ headers }) => headers['webhook-id']);
-    expect(ids).toHaveLength(30);
-    expect([...new Set(told)]).toEqual(ids);
-  });
+/** Causes an event. */
+async function declineConsent(harness: Harness, organizationId: string, replica = harness.home): Promise<void> {
+  const { state, browserSecret } = replica.oauthService.connect(harness.key(organizationId), 'browser');
+  await replica.oauthService.callback('quickbooks', { state, error: 'access_denied' }, browserSecret);
+}
 
-  it('do what one left that was killed in the middle of its work', async () => {
-    const organizations = names('killed', 5);
-    for (const organization of organizations) await bench.connect(organization);
-    const soon = { refresh_token_expires_at: new Date(Date.now() + 10 * DAYS), next_care_at: new Date(Date.now() - 1) };
-    for (const organization of organizations) await bench.set(organization, soon);
-    bench.simulator.resetCalls();
-    bench.simulator.fail({ on: 'token', kind: 'strings', times: 2 }); // two go well
-    bench.simulator.fail({ on: 'token', kind: 'hang' }); // in the third it dies
-    const worker = startWorker();
-    while (bench.refreshes() < 3) await delay(5);
-    void worker.kill('SIGKILL');
-    await worker.ended;
-    const inFlight = bench.simulator.callsTo('token')[2]?.token;
-
-    await bench
-      .knex('oauth_tokens')
-      .whereNotNull('refresh_lease_owner')
-      .update({ refresh_lease_expires_at: new Date(0) });
-    bench.now = new Date(Date.now() + 15 * MINUTES);
-    await Promise.all(three.map(({ worker }) => worker.tick()));
-    const tokens = bench.simulator.callsTo('token').map(({ token }) => token);
-    expect(tokens).toHaveLength(5 + 1);
-    expect(tokens.filter((token) => token === inFlight)).toHaveLength(2);
-    expect(new Set(tokens).size).toBe(5);
-    for (const organization of organizations) expect(await bench.use(organization)).toBe(200);
-  });
-
-  it('as a process of its own posts again what it could not note, and ends with 0 at SIGTERM', async () => {
-    receiver.posts.splice(0);
-    receiver.answer = 'hang';
-    bench.now = new Date(Date.now() - 1 * HOURS);
-    await refuseConsent(bench.home, 'posted');
-    await bench.knex('webhook_queues').update({ next_attempt_at: bench.now });
-    const first = startWorker();
-    while (receiver.posts.length < 2) await delay(5);
-    void first.kill('SIGKILL');
-    await first.ended;
-
-    receiver.answer = 204;
-    await bench.knex('webhook_queues').update({ next_attempt_at: bench.now }); // its claim ran out
-    const second = startWorker();
-    while ((await waiting()) > 0) await delay(10);
-    expect(new Set(receiver.posts.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
-    void second.kill('SIGTERM');
-    expect(await second.ended).toBe(0);
-    expect([second.stderr(), second.stdout()]).toEqual(['', expect.stringMatching(/"working"[\s\S]*"stopped"/)]);
-    expect(second.stdout()).not.toMatch(/eyJ|AB11|gAAAA|whsec_/);
-  });
-
-  it.each([
-    ['is one of them', 'true', 1],
-    ['is none of them where WORKER_ENABLED is false', 'false', 0],
-  ])('share their work with the service, which %s', async (_, WORKER_ENABLED, calls) => {
-    bench.now = new Date();
-    await bench.connect('cared');
-    await bench.set('cared', { refresh_token_expires_at: new Date(Date.now() + 10 * DAYS), next_care_at: bench.now });
-    bench.simulator.resetCalls();
-    const server = await runServer({ ...variables(), WORKER_ENABLED });
-    const due = async () => new Date((await bench.row('cared')).next_care_at ?? 0) <= new Date();
-    if (calls > 0) while (await due()) await delay(25);
-    void server.kill('SIGTERM');
-    expect([await server.ended, bench.refreshes()]).toEqual([0, calls]);
-  });
-
-  function variables(): Record<string, string> {
-    const own = { NODE_ENV: 'production', LOG_LEVEL: 'info' };
-    return { ...environment(bench.database.url, bench.simulator), ...env, ...own };
-  }
-
-  function startWorker(): Process {
-    return run('dist/src/worker.js', [], variables());
-  }
-
-  async function refuseConsent(replica: Context | undefined, organizationId: string): Promise<void> {
-    const flow = replica?.oauthService.connect(organizationId, 'browser');
-    await replica?.oauthService.callback({ state: flow?.state ?? '', error: 'access_denied' }, flow?.browserSecret);
-  }
-
-  async function waiting(): Promise<number> {
-    return (await bench.knex('webhook_queues').whereNotNull('next_attempt_at')).length;
-  }
-});
+async function pendingQueues({ knex }: Harness): Promise<number> {
+  return (await knex('webhook_queues').whereNotNull('next_attempt_at')).length;
+}
 
 function names(prefix: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}-${index + 1}`);

@@ -1,19 +1,19 @@
-import { type Answer, json } from './responses.ts';
+import { json, type SimulatedResponse } from './responses.ts';
 
-/** 401, JSON: the token is unknown, expired or revoked. Like Intuit's, the text quotes the token. */
-export function tokenFault(token: string): Answer {
+/** 401, JSON: the token is unknown, expired or revoked. Its text quotes the token, as Intuit's does. */
+export function tokenFault(token: string): SimulatedResponse {
   const message = 'message=AuthenticationFailed; errorCode=003200; statusCode=401';
   return gatewayFault(401, { message, detail: `Token expired: ${token}`, code: '3200' });
 }
 
 /** 403, JSON: a company of the other environment. */
-export function companyFault(): Answer {
+export function companyFault(): SimulatedResponse {
   const message = 'message=ApplicationAuthorizationFailed; errorCode=003100; statusCode=403';
   return gatewayFault(403, { message, detail: '', code: '3100' });
 }
 
-/** 401, XML: the token is another company's. It quotes the token too. */
-export function authorizationFault(token: string, at: Date): Answer {
+/** 401, XML: the token is for another company. Its text quotes the token too. */
+export function authorizationFault(token: string, at: Date): SimulatedResponse {
   const body = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <IntuitResponse time="${at.toISOString()}" xmlns="http://schema.intuit.com/finance/v3">
   <Fault type="AuthenticationFault">
@@ -27,15 +27,15 @@ export function authorizationFault(token: string, at: Date): Answer {
   return { status: 401, headers: { 'content-type': 'text/xml' }, body };
 }
 
-/** 400, JSON: QuickBooks itself refuses the request. */
-export function validationFault(code: string, Message: string, Detail: string, at: Date): Answer {
+/** 400, JSON: QuickBooks rejects the request. */
+export function validationFault(code: string, Message: string, Detail: string, at: Date): SimulatedResponse {
   return json(400, {
     Fault: { Error: [{ Message, Detail, code }], type: 'ValidationFault' },
     time: at.toISOString(),
   });
 }
 
-function gatewayFault(status: number, error: { message: string; detail: string; code: string }): Answer {
+function gatewayFault(status: number, error: { message: string; detail: string; code: string }): SimulatedResponse {
   return json(status, {
     warnings: null,
     intuitObject: null,

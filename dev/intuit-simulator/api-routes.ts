@@ -5,12 +5,19 @@ import { authorizationFault, companyFault, tokenFault, validationFault } from '.
 import { bearer, jsonOf } from './calls.ts';
 import type { Companies } from './companies.ts';
 import type { Grants } from './grants.ts';
-import { type Answer, gzipped, json } from './responses.ts';
+import { gzipped, json, type SimulatedResponse } from './responses.ts';
 import { type Entity, sampleInvoices } from './sample-invoices.ts';
 import type { Serve } from './serve.ts';
 
+interface Dependencies {
+  serve: Serve;
+  grants: Grants;
+  companies: Companies;
+  now: () => Date;
+}
+
 /** The QuickBooks Online API below `/v3/company/{realmId}`. Invoices are kept in memory. */
-export function apiRoutes(serve: Serve, grants: Grants, companies: Companies, now: () => Date): Router {
+export function apiRoutes({ serve, grants, companies, now }: Dependencies): Router {
   const invoices = new Map(companies.list().map(({ realmId }) => [realmId, sampleInvoices()]));
   const router = Router({ mergeParams: true });
   router.get('/companyinfo/:id', api(companyInfo));
@@ -24,26 +31,27 @@ export function apiRoutes(serve: Serve, grants: Grants, companies: Companies, no
   router.all('/{*rest}', api(unsupported));
   return router;
 
-  function api(answerTo: (req: Request) => Answer) {
+  function api(respond: (req: Request) => SimulatedResponse) {
     return serve('api', (req) => {
-      const answer = refuse(req) ?? answerTo(req);
-      return req.query['gzip'] === '1' ? gzipped(answer) : answer;
+      const response = rejectionOf(req) ?? respond(req);
+      return req.query['gzip'] === '1' ? gzipped(response) : response;
     });
   }
 
-  function refuse(req: Request): Answer | undefined {
+  /** The response to a request whose token gives no access to its company. */
+  function rejectionOf(req: Request): SimulatedResponse | undefined {
     const token = bearer(req);
-    const opened = token === undefined ? undefined : grants.opens(token);
-    if (token === undefined || opened === undefined) return tokenFault(token ?? '');
+    const realmId = token === undefined ? undefined : grants.companyOf(token);
+    if (token === undefined || realmId === undefined) return tokenFault(token ?? '');
     if (companies.nameOf(realmOf(req)) === undefined) return companyFault();
-    return opened === realmOf(req) ? undefined : authorizationFault(token, now());
+    return realmId === realmOf(req) ? undefined : authorizationFault(token, now());
   }
 
-  function companyInfo(req: Request): Answer {
+  function companyInfo(req: Request): SimulatedResponse {
     return found({ CompanyInfo: describeCompany(req) });
   }
 
-  function query(req: Request): Answer {
+  function query(req: Request): SimulatedResponse {
     const text = req.method === 'POST' ? String(req.body) : String(req.query['query'] ?? '');
     const [, columns, entity] = /^\s*select\s+(.+?)\s+from\s+(\w+)/is.exec(text) ?? [];
     if (!columns || !entity)
@@ -59,19 +67,19 @@ export function apiRoutes(serve: Serve, grants: Grants, companies: Companies, no
     return found({ QueryResponse: rows.length === 0 ? {} : page });
   }
 
-  function readInvoice(req: Request): Answer {
+  function readInvoice(req: Request): SimulatedResponse {
     const invoice = invoicesOf(req).find(({ Id }) => Id === req.params['id']);
     if (!invoice) return validationFault('610', 'Object Not Found', 'Object Not Found : the invoice', now());
     return found({ Invoice: invoice });
   }
 
-  function writeInvoice(req: Request): Answer {
+  function writeInvoice(req: Request): SimulatedResponse {
     const fields = jsonOf(req);
     if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
       return validationFault(
         '2010',
         'Request has invalid or unsupported property',
-        'The body is no JSON object',
+        'The body is not a JSON object',
         now(),
       );
     const existing = invoicesOf(req).find(({ Id }) => Id === (fields as Entity)['Id']);
@@ -88,7 +96,7 @@ export function apiRoutes(serve: Serve, grants: Grants, companies: Companies, no
     return found({ Invoice: invoice });
   }
 
-  function report(req: Request): Answer {
+  function report(req: Request): SimulatedResponse {
     const Header = { ReportName: req.params['name'], Currency: 'USD', Time: now().toISOString() };
     return json(200, {
       Header,
@@ -97,11 +105,11 @@ export function apiRoutes(serve: Serve, grants: Grants, companies: Companies, no
     });
   }
 
-  function unsupported(): Answer {
+  function unsupported(): SimulatedResponse {
     return validationFault('500', 'Unsupported Operation', 'Operation is not supported.', now());
   }
 
-  function found(entities: Entity): Answer {
+  function found(entities: Entity): SimulatedResponse {
     return json(200, { ...entities, time: now().toISOString() });
   }
 
@@ -122,8 +130,8 @@ export function apiRoutes(serve: Serve, grants: Grants, companies: Companies, no
   }
 }
 
-/** `?bytes=N`: a JSON object of N bytes (11 at least), made while it is read. */
-function bulk(req: Request): Answer {
+/** `?bytes=N`: a JSON object of N bytes (at least 11), generated while it is read. */
+function bulk(req: Request): SimulatedResponse {
   const fill = Math.max(0, Number(req.query['bytes'] ?? 0) - 11);
   const body = Readable.from(bulkChunks(fill), { objectMode: false });
   return { status: 200, headers: { 'content-type': 'application/json;charset=UTF-8' }, body };
@@ -136,8 +144,8 @@ function* bulkChunks(fill: number): Generator<Buffer> {
   yield Buffer.from('"}');
 }
 
-/** Tells what arrived, the body by its length and SHA-256 (hexadecimal). */
-function echo(req: Request): Answer {
+/** Returns the request, with the body's length and SHA-256 (hexadecimal) in place of the body. */
+function echo(req: Request): SimulatedResponse {
   const body = req.body as Buffer;
   const bodySha256 = createHash('sha256').update(body).digest('hex');
   return json(200, {

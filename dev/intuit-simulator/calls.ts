@@ -5,31 +5,31 @@ import type { FaultKind } from './faults.ts';
 /** The part of Intuit that was called. */
 export type Endpoint = 'authorize' | 'token' | 'revoke' | 'api';
 
-/** One request that reached the simulator, recorded before it is answered. */
+/** One request that reached the simulator, recorded before its response is sent. */
 export interface Call {
   endpoint: Endpoint;
   method: string;
-  /** The path alone. */
+  /** The path without the query. */
   path: string;
   /** Path and query as they were sent. */
   url: string;
   headers: IncomingHttpHeaders;
-  /** A form or JSON body as an object, any other as text; undefined when there was none. */
+  /** A form or JSON body as an object, any other as text. Undefined if there was none. */
   body: unknown;
-  /** Of a call to the token endpoint. */
+  /** For calls to the token endpoint. */
   grantType?: string;
   /** The refresh token, the token to be revoked, or the bearer token. */
   token?: string;
-  /** Of the answer, once its headers were sent; absent when none were. */
+  /** Of the response, once its headers were sent. Absent if none were sent. */
   status?: number;
-  /** The answer's `intuit_tid`. */
+  /** The response's `intuit_tid`. */
   intuitTid: string;
-  /** The fault this call met. */
+  /** The fault that was applied to this call. */
   fault?: FaultKind;
   at: Date;
 }
 
-/** Describes a request whose raw body was read into `req.body`. */
+/** Records a request whose raw body was read into `req.body`. */
 export function describeCall(endpoint: Endpoint, req: Request, intuitTid: string, at: Date): Call {
   const body = parseBody(req);
   const call: Call = {
@@ -54,17 +54,17 @@ export function describeCall(endpoint: Endpoint, req: Request, intuitTid: string
   return call;
 }
 
-/** The token of an `Authorization: Bearer` header. */
+/** Returns the token of an `Authorization: Bearer` header. */
 export function bearer(req: Request): string | undefined {
   return /^Bearer (\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
 }
 
-/** The fields of a form body; none when the body is something else. */
+/** Returns the fields of a form body, or none if the body is not a form. */
 export function formOf(req: Request): URLSearchParams {
   return new URLSearchParams(req.is('application/x-www-form-urlencoded') ? String(req.body) : '');
 }
 
-/** A JSON body's value; undefined when the body is not JSON. */
+/** Returns the value of a JSON body, or undefined if the body is not JSON. */
 export function jsonOf(req: Request): unknown {
   try {
     return JSON.parse(String(req.body));

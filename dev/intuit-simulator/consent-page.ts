@@ -1,13 +1,13 @@
-import { type AuthorizationRequest, authorizationParameters } from './authorization-request.ts';
+import { AUTHORIZATION_PARAMETERS, type AuthorizationRequest } from './authorization-request.ts';
 
-/** The page on which a person picks a company and lets the app in, or not. */
+/** The page on which a user chooses a company and then connects or cancels. */
 export function consentPage(
   appName: string,
   request: AuthorizationRequest,
   companies: { realmId: string; name: string }[],
 ): string {
   const app = escapeHtml(appName);
-  const fields = authorizationParameters.map(
+  const fields = AUTHORIZATION_PARAMETERS.map(
     (name) => `<input type="hidden" name="${name}" value="${escapeHtml(request[name])}">`,
   );
   const options = companies.map(
@@ -31,12 +31,12 @@ export function consentPage(
   );
 }
 
-/** The page for a request that can't be shown to a person. */
+/** The page for an invalid authorization request. */
 export function problemPage(problem: string): string {
   return page(
     'This app can’t connect',
     `<h1>This app can’t connect</h1>
-    <p>The authorization request is not one that Intuit would take:</p>
+    <p>Intuit would not accept this authorization request:</p>
     <p class="problem">${escapeHtml(problem)}</p>`,
   );
 }
@@ -49,7 +49,7 @@ function page(title: string, content: string): string {
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>${title}</title>
   <link rel="icon" href="data:,">
-  <style>${styles}</style>
+  <style>${STYLES}</style>
 </head>
 <body>
   <header>intuit</header>
@@ -62,7 +62,7 @@ function page(title: string, content: string): string {
 `;
 }
 
-const styles = `
+const STYLES = `
   * { box-sizing: border-box; }
   body { margin: 0; min-height: 100vh; display: flex; flex-direction: column; background: #f4f5f8; color: #21262a;
     font: 16px/1.5 "Avenir Next", Avenir, "Helvetica Neue", Helvetica, Arial, sans-serif; }

@@ -5,7 +5,7 @@ import type { IntuitSimulator } from './simulator.ts';
 
 type Controls = Pick<IntuitSimulator, 'calls' | 'resetCalls' | 'fail' | 'clearFaults' | 'revokeGrant'>;
 
-/** The simulator's switches by HTTP: for other processes, and for people in development. */
+/** Controls the simulator over HTTP, for other processes and for developers. */
 export function controlRoutes(simulator: Controls): Router {
   const router = Router();
   router.post('/faults', (req, res) => {

@@ -1,107 +1,107 @@
 import type { Call } from './calls.ts';
-import { type Answer, empty, html, json } from './responses.ts';
+import { empty, html, json, type SimulatedResponse } from './responses.ts';
 
-const targets = ['token', 'revoke', 'api', 'companyinfo'] as const;
-const kinds = [
-  /** Waits `delayMs`, then answers as usual; a caller that left meanwhile has changed nothing. */
+const TARGETS = ['token', 'revoke', 'api', 'companyinfo'] as const;
+const KINDS = [
+  /** Waits for `delayMs`, then handles the call as usual. A caller that disconnected meanwhile has changed nothing. */
   'slow',
-  /** Never answers, changes nothing. */
+  /** Never responds and changes nothing. */
   'hang',
-  /** Breaks the connection, changes nothing. */
+  /** Breaks the connection and changes nothing. */
   'drop_before',
-  /** Does what was asked (rotates, exchanges, revokes), then breaks the connection. */
+  /** Handles the call (exchanges, rotates, revokes), then breaks the connection. */
   'drop_after',
-  /** Does what was asked, then never answers. */
+  /** Handles the call, then never responds. */
   'hang_after',
-  /** Does what was asked at once, answers after `delayMs`. */
+  /** Handles the call at once, but responds after `delayMs`. */
   'slow_after',
-  /** Does what was asked, sends the headers and half of the body, then breaks the connection. */
+  /** Handles the call, sends the headers and half of the body, then breaks the connection. */
   'truncate',
-  /** Answers `status`, with `retryAfter`, `body` and `contentType` when given. */
+  /** Returns `status`, with `retryAfter`, `body` and `contentType` if given. */
   'status',
-  /** 200 with an HTML page. */
+  /** Returns 200 with an HTML page. */
   'html',
-  /** 200 with an empty body. */
+  /** Returns 200 with an empty body. */
   'empty',
-  /** 307 to `location`. */
+  /** Returns 307 to `location`. */
   'redirect',
-  /** 401 `invalid_client`. */
+  /** Returns 401 `invalid_client`. */
   'invalid_client',
-  /** 400 `invalid_grant`; the grant is left as it is. */
+  /** Returns 400 `invalid_grant`. The grant remains valid. */
   'invalid_grant',
-  /** 400 `invalid_request`. */
+  /** Returns 400 `invalid_request`. */
   'invalid_request',
-  /** 200 with `body` as JSON. */
+  /** Returns 200 with `body` as JSON. */
   'json',
-  /** Token endpoint: an answer without `refresh_token`; the one that was sent stays valid. */
+  /** Token endpoint: returns no `refresh_token`. The one that was sent remains valid. */
   'omit_refresh_token',
-  /** Token endpoint: numbers as strings. */
+  /** Token endpoint: returns numbers as strings. */
   'strings',
 ] as const;
 
-/** How a call goes wrong: each is explained in the list above. */
-export type FaultKind = (typeof kinds)[number];
+/** What happens to a call: one of the list above. */
+export type FaultKind = (typeof KINDS)[number];
 
-/** A fault to come: which calls it meets, how often, and what then happens. */
+/** A fault: which calls it is applied to, how often, and what happens to them. */
 export interface Fault {
-  /** `companyinfo` is a part of `api`. */
-  on: (typeof targets)[number];
-  /** Of the token endpoint: only calls of this grant type. */
+  /** `companyinfo` is part of `api`. */
+  on: (typeof TARGETS)[number];
+  /** For the token endpoint: only calls with this grant type. */
   grantType?: 'authorization_code' | 'refresh_token';
   kind: FaultKind;
-  /** How many calls it meets: 1 unless told; Infinity (in JSON: null) for all. */
+  /** The number of calls that it is applied to. Infinity (null in JSON) for all. Default: 1. */
   times?: number | null;
-  /** Default 1000. */
+  /** Default: 1000. */
   delayMs?: number;
-  /** Of `slow` and `slow_after`, instead of `delayMs`: the answer waits for this. */
+  /** For `slow` and `slow_after`: what the response waits for, in place of `delayMs`. */
   until?: Promise<void>;
-  /** Default 503. */
+  /** Default: 503. */
   status?: number;
   /** Seconds or an HTTP date. */
   retryAfter?: number | string;
-  /** Text is sent as it is, anything else as JSON. */
+  /** A string is sent as it is, anything else as JSON. */
   body?: unknown;
   contentType?: string;
   location?: string;
 }
 
-/** The faults still to come; each call meets the oldest that fits. */
+/** The faults that are pending. Each call takes the oldest one that matches it. */
 export class Faults {
-  #waiting: { fault: Fault; left: number }[] = [];
+  private pending: { fault: Fault; left: number }[] = [];
 
-  /** Throws a TypeError when the fault is none the simulator knows. */
+  /** @throws TypeError if the simulator does not know the fault */
   add(fault: Fault): void {
-    if (!targets.includes(fault?.on)) throw new TypeError(`on: one of ${targets.join(', ')}`);
-    if (!kinds.includes(fault.kind)) throw new TypeError(`kind: one of ${kinds.join(', ')}`);
-    this.#waiting.push({ fault, left: fault.times === null ? Number.POSITIVE_INFINITY : (fault.times ?? 1) });
+    if (!TARGETS.includes(fault?.on)) throw new TypeError(`on: one of ${TARGETS.join(', ')}`);
+    if (!KINDS.includes(fault.kind)) throw new TypeError(`kind: one of ${KINDS.join(', ')}`);
+    this.pending.push({ fault, left: fault.times === null ? Number.POSITIVE_INFINITY : (fault.times ?? 1) });
   }
 
   clear(): void {
-    this.#waiting = [];
+    this.pending = [];
   }
 
-  /** Takes the fault that this call meets. */
+  /** Returns the fault for this call, if there is one, and counts it. */
   take(call: Call): Fault | undefined {
-    const next = this.#waiting.find(({ fault }) => meets(fault, call));
+    const next = this.pending.find(({ fault }) => matches(fault, call));
     if (!next) return undefined;
     next.left -= 1;
-    this.#waiting = this.#waiting.filter(({ left }) => left > 0);
+    this.pending = this.pending.filter(({ left }) => left > 0);
     call.fault = next.fault.kind;
     return next.fault;
   }
 }
 
-function meets(fault: Fault, call: Call): boolean {
+function matches(fault: Fault, call: Call): boolean {
   if (fault.grantType && fault.grantType !== call.grantType) return false;
   if (fault.on === 'companyinfo') return call.endpoint === 'api' && /\/companyinfo\//i.test(call.path);
   return fault.on === call.endpoint;
 }
 
-/** The answer of a fault that stands in for the usual one; undefined when the call is to be handled. */
-export function answerInstead(fault: Fault): Answer | undefined {
+/** The response of a fault that replaces the usual one. Undefined if the call is to be handled. */
+export function faultResponse(fault: Fault): SimulatedResponse | undefined {
   switch (fault.kind) {
     case 'status':
-      return statusAnswer(fault);
+      return statusResponse(fault);
     case 'html':
       return html(200, '<!doctype html><title>Intuit</title><h1>We&rsquo;ll be right back</h1>');
     case 'empty':
@@ -120,10 +120,10 @@ export function answerInstead(fault: Fault): Answer | undefined {
   }
 }
 
-function statusAnswer({ status = 503, retryAfter, body = '', contentType }: Fault): Answer {
-  const answer = typeof body === 'string' ? { status, body } : json(status, body);
-  const headers: Record<string, string> = { ...answer.headers };
+function statusResponse({ status = 503, retryAfter, body = '', contentType }: Fault): SimulatedResponse {
+  const response = typeof body === 'string' ? { status, body } : json(status, body);
+  const headers: Record<string, string> = { ...response.headers };
   if (contentType !== undefined) headers['content-type'] = contentType;
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
-  return { ...answer, headers };
+  return { ...response, headers };
 }

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Grant } from './grants.ts';
 
-/** The grants an earlier start left in the file; none when there is no file yet. */
+/** Reads the grants of earlier runs. Returns none if there is no file yet. */
 export function loadGrants(file: string): Grant[] {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Grant[];
@@ -12,7 +12,7 @@ export function loadGrants(file: string): Grant[] {
   }
 }
 
-/** Writes by way of a second file: a process that is killed meanwhile leaves the old one whole. */
+/** Writes a second file and renames it, so that a process that is killed meanwhile leaves the first one intact. */
 export function saveGrants(file: string, grants: Grant[]): void {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.new`, JSON.stringify(grants), { mode: 0o600 });

@@ -5,41 +5,48 @@ import type { Companies } from './companies.ts';
 import { consentPage, problemPage } from './consent-page.ts';
 import type { Fault } from './faults.ts';
 import type { Grants } from './grants.ts';
-import { type Answer, empty, html, json } from './responses.ts';
+import { empty, html, json, type SimulatedResponse } from './responses.ts';
 import type { Serve } from './serve.ts';
 
-/** The app as it is registered at Intuit. */
+/** The app as it is registered with Intuit. */
 export interface AppSettings {
   appName: string;
   clientId: string;
   clientSecret: string;
-  /** Compared exactly; absent: any. */
+  /** Compared exactly. If absent, any is accepted. */
   redirectUris?: string[];
 }
 
-/** Consent page, token endpoint and revocation. */
-export function oauthRoutes(serve: Serve, settings: AppSettings, grants: Grants, companies: Companies): Router {
+interface Dependencies {
+  serve: Serve;
+  settings: AppSettings;
+  grants: Grants;
+  companies: Companies;
+}
+
+/** The consent page, the token endpoint and the revocation endpoint. */
+export function oauthRoutes({ serve, settings, grants, companies }: Dependencies): Router {
   const router = Router();
   router.get('/connect/oauth2', serve('authorize', showConsent));
-  router.post('/connect/oauth2', serve('authorize', decide));
+  router.post('/connect/oauth2', serve('authorize', submitConsent));
   router.post('/oauth2/v1/tokens/bearer', serve('token', token));
   router.post('/v2/oauth2/tokens/revoke', serve('revoke', revoke));
   return router;
 
-  function showConsent(req: Request): Answer {
+  function showConsent(req: Request): SimulatedResponse {
     const request = read(new URL(req.originalUrl, 'http://simulator').searchParams);
     if (typeof request === 'string') return html(400, problemPage(request));
     return html(200, consentPage(settings.appName, request, companies.list()));
   }
 
-  function decide(req: Request): Answer {
+  function submitConsent(req: Request): SimulatedResponse {
     const form = formOf(req);
     const request = read(form);
     if (typeof request === 'string') return html(400, problemPage(request));
     const callback = new URL(request.redirect_uri);
     const realmId = form.get('realmId') ?? '';
     if (form.get('decision') === 'connect') {
-      if (!/^\d+$/.test(realmId)) return html(400, problemPage('realmId must be digits.'));
+      if (!/^\d+$/.test(realmId)) return html(400, problemPage('realmId must consist of digits.'));
       callback.searchParams.set('code', grants.issueCode(realmId, request.redirect_uri));
       callback.searchParams.set('state', request.state);
       callback.searchParams.set('realmId', realmId);
@@ -54,8 +61,8 @@ export function oauthRoutes(serve: Serve, settings: AppSettings, grants: Grants,
     return readAuthorizationRequest(parameters, settings.clientId, settings.redirectUris);
   }
 
-  function token(req: Request, fault: Fault | undefined): Answer {
-    if (!isTheApp(req)) return json(401, { error: 'invalid_client' });
+  function token(req: Request, fault: Fault | undefined): SimulatedResponse {
+    if (!isAuthenticated(req)) return json(401, { error: 'invalid_client' });
     const form = formOf(req);
     const [code, redirectUri, refreshToken] = ['code', 'redirect_uri', 'refresh_token'].map((name) => form.get(name));
     const omitRefreshToken = fault?.kind === 'omit_refresh_token';
@@ -67,7 +74,7 @@ export function oauthRoutes(serve: Serve, settings: AppSettings, grants: Grants,
     else return json(400, { error: 'invalid_request' });
     if (!issued) return json(400, { error: 'invalid_grant' });
 
-    const answer: Record<string, string | number> = {
+    const body: Record<string, string | number> = {
       token_type: 'bearer',
       access_token: issued.accessToken,
       expires_in: issued.expiresIn,
@@ -75,20 +82,20 @@ export function oauthRoutes(serve: Serve, settings: AppSettings, grants: Grants,
       x_refresh_token_expires_in: issued.refreshTokenExpiresIn,
     };
     if (req.get('x-include-refresh-token-hard-expires-in') === 'true')
-      answer['x_refresh_token_hard_expires_in'] = issued.hardExpiresIn;
-    if (omitRefreshToken) delete answer['refresh_token'];
-    if (fault?.kind === 'strings') for (const name of Object.keys(answer)) answer[name] = String(answer[name]);
-    const { headers, ...rest } = json(200, answer);
-    return { ...rest, headers: { ...headers, 'cache-control': 'no-cache, no-store' } };
+      body['x_refresh_token_hard_expires_in'] = issued.hardExpiresIn;
+    if (omitRefreshToken) delete body['refresh_token'];
+    if (fault?.kind === 'strings') for (const name of Object.keys(body)) body[name] = String(body[name]);
+    const response = json(200, body);
+    return { ...response, headers: { ...response.headers, 'cache-control': 'no-cache, no-store' } };
   }
 
-  function revoke(req: Request): Answer {
-    if (!isTheApp(req)) return json(401, { error: 'invalid_client' });
+  function revoke(req: Request): SimulatedResponse {
+    if (!isAuthenticated(req)) return json(401, { error: 'invalid_client' });
     const value = (jsonOf(req) as { token?: unknown } | undefined)?.token;
     return empty(typeof value === 'string' && grants.revoke(value) ? 200 : 400);
   }
 
-  function isTheApp(req: Request): boolean {
+  function isAuthenticated(req: Request): boolean {
     const credentials = Buffer.from(`${settings.clientId}:${settings.clientSecret}`).toString('base64');
     return req.get('authorization') === `Basic ${credentials}`;
   }

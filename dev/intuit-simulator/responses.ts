@@ -2,15 +2,15 @@ import type { ServerResponse } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
 
-/** What the simulator sends back: made first and sent later, so that a fault can come between. */
-export interface Answer {
+/** A response, created before it is sent, so that a fault can be applied in between. */
+export interface SimulatedResponse {
   status: number;
   headers?: Record<string, string>;
   body: string | Buffer | Readable;
 }
 
-/** An answer with a JSON body. */
-export function json(status: number, value: unknown): Answer {
+/** A response with a JSON body. */
+export function json(status: number, value: unknown): SimulatedResponse {
   return {
     status,
     headers: { 'content-type': 'application/json;charset=UTF-8' },
@@ -18,42 +18,42 @@ export function json(status: number, value: unknown): Answer {
   };
 }
 
-/** An HTML page. */
-export function html(status: number, page: string): Answer {
+/** A response with an HTML page. */
+export function html(status: number, page: string): SimulatedResponse {
   return { status, headers: { 'content-type': 'text/html;charset=UTF-8' }, body: page };
 }
 
-/** An answer without a body, as the revocation endpoint gives. */
-export function empty(status: number): Answer {
+/** A response without a body, as the revocation endpoint sends it. */
+export function empty(status: number): SimulatedResponse {
   return { status, body: '' };
 }
 
-/** The same answer, compressed. */
-export function gzipped(answer: Answer): Answer {
-  const { body } = answer;
-  const small =
+/** The same response, compressed. */
+export function gzipped(response: SimulatedResponse): SimulatedResponse {
+  const { body } = response;
+  const compressed =
     body instanceof Readable
       ? pipeline(body, createGzip(), () => {
-          // a reader that leaves early is no error here
+          // a client that disconnects early is not an error here
         })
       : gzipSync(body);
-  return { ...answer, headers: { ...answer.headers, 'content-encoding': 'gzip' }, body: small };
+  return { ...response, headers: { ...response.headers, 'content-encoding': 'gzip' }, body: compressed };
 }
 
-/** Sends the answer whole. */
-export function send(res: ServerResponse, { status, headers, body }: Answer): void {
+/** Sends the whole response. */
+export function send(res: ServerResponse, { status, headers, body }: SimulatedResponse): void {
   if (!(body instanceof Readable)) {
     res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body);
     return;
   }
   res.writeHead(status, headers);
   pipeline(body, res, () => {
-    // a reader that leaves early is no error here
+    // a client that disconnects early is not an error here
   });
 }
 
-/** Sends the headers and half of the body (of a stream: its first chunk), then breaks the connection. */
-export async function sendHalf(res: ServerResponse, { status, headers, body }: Answer): Promise<void> {
+/** Sends the headers and half of the body (the first chunk of a stream), then breaks the connection. */
+export async function sendHalf(res: ServerResponse, { status, headers, body }: SimulatedResponse): Promise<void> {
   if (body instanceof Readable) {
     res.writeHead(status, headers);
     for await (const chunk of body) {

@@ -5,69 +5,69 @@ import { buffer } from 'node:stream/consumers';
 import express from 'express';
 import { apiRoutes } from './api-routes.ts';
 import type { Call, Endpoint } from './calls.ts';
-import { Companies, sandboxCompanies } from './companies.ts';
+import { Companies, SANDBOX_COMPANIES } from './companies.ts';
 import { controlRoutes } from './control-routes.ts';
-import { type Choice, decideAt } from './decide-at.ts';
 import { type Fault, Faults } from './faults.ts';
 import { type GrantSettings, Grants } from './grants.ts';
 import { type AppSettings, oauthRoutes } from './oauth-routes.ts';
 import { randomTid } from './random-values.ts';
-import { servedWith } from './serve.ts';
+import { createServe } from './serve.ts';
+import { type Choice, submitConsent } from './submit-consent.ts';
 
-/** How this Intuit behaves; may be changed while it runs. */
+/** How the simulated Intuit behaves. Can be changed while it runs. */
 export type IntuitSimulatorSettings = GrantSettings & AppSettings;
 
-/** All may be left out. */
+/** Every option has a default. */
 export interface IntuitSimulatorOptions extends Partial<IntuitSimulatorSettings> {
-  /** 0, the default: any free one. */
+  /** Default: 0, any free port. */
   port?: number;
   host?: string;
-  /** How browsers and the service reach it, when that is not `http://{host}:{port}`. */
+  /** Where browsers and the service reach it. Default: `http://{host}:{port}`. */
   publicOrigin?: string;
-  /** Names by realm id. */
+  /** Names by realm ID. */
   companies?: Record<string, string>;
 }
 
 /** A running simulator. */
 export interface IntuitSimulator {
   origin: string;
-  /** What QBO_AUTHORIZE_URL, QBO_TOKEN_URL, QBO_REVOKE_URL and QBO_API_BASE_URL are to be. */
+  /** For QBO_AUTHORIZE_URL, QBO_TOKEN_URL, QBO_REVOKE_URL and QBO_API_BASE_URL. */
   urls: { authorizeUrl: string; tokenUrl: string; revokeUrl: string; apiBaseUrl: string };
   settings: IntuitSimulatorSettings;
-  /** Since the start or the last reset, in order of arrival. */
+  /** The calls since the start or the last reset, in order of arrival. */
   calls: Call[];
   callsTo(endpoint: Endpoint, grantType?: string): Call[];
   resetCalls(): void;
-  /** Makes calls to come go wrong; throws a TypeError for a fault it does not know. */
+  /** Applies a fault to the next calls that match it. @throws TypeError if the simulator does not know the fault */
   fail(fault: Fault): void;
-  /** Makes one call to come wait until the returned function is called. */
+  /** Makes the next call that matches wait until the returned function is called. */
   hold(fault: Omit<Fault, 'kind'> & { kind: 'slow' | 'slow_after' }): () => void;
   clearFaults(): void;
-  /** What a person does on the consent page, without a browser: the callback's URL. Throws what the page says. */
+  /** Submits the consent page without a browser. Returns the callback's URL. @throws Error with the page's text */
   authorize(authorizeUrl: string, choice?: Partial<Choice>): Promise<string>;
   issueCode(grant: { realmId: string; redirectUri: string }): string;
-  /** The company's newest grant; its access tokens are those that have time left. */
+  /** Returns the company's newest grant, with its access tokens that have not expired. */
   grantFor(realmId: string): { accessTokens: string[]; refreshToken: string; revoked: boolean } | undefined;
-  /** As if the person disconnected the app inside QuickBooks; false when the company has no grant. */
+  /** Revokes the company's grants, as a user does inside QuickBooks. False if it has none. */
   revokeGrant(realmId: string): boolean;
   expireAccessTokens(realmId: string): void;
-  /** Undefined: a company of the other environment, 403 for everyone. */
+  /** @param name undefined for a company of the other environment, for which every API call returns 403 */
   setCompany(realmId: string, name: string | undefined): void;
-  /** Breaks what is still open. */
+  /** Stops the simulator, and breaks the connections that are still open. */
   close(): Promise<void>;
 }
 
-/** Plays Intuit on a local port: consent page, tokens, revocation and API, with faults on demand. */
+/** Starts a simulation of Intuit on a local port: consent page, tokens, revocation and API, with faults on demand. */
 export async function startIntuitSimulator(options: IntuitSimulatorOptions = {}): Promise<IntuitSimulator> {
-  const { port = 0, host = '127.0.0.1', publicOrigin, companies: names = sandboxCompanies, ...changed } = options;
-  const settings: IntuitSimulatorSettings = { ...defaultSettings, ...changed };
+  const { port = 0, host = '127.0.0.1', publicOrigin, companies: names = SANDBOX_COMPANIES, ...changed } = options;
+  const settings: IntuitSimulatorSettings = { ...DEFAULT_SETTINGS, ...changed };
   const now = () => settings.now();
   const calls: Call[] = [];
   const faults = new Faults();
   const grants = new Grants(settings);
   const companies = new Companies(names);
   const firstRealmId = companies.list()[0]?.realmId ?? '1';
-  const serve = servedWith(calls, faults, now);
+  const serve = createServe(calls, faults, now);
 
   const app = express().disable('x-powered-by');
   const server = createServer(app);
@@ -99,9 +99,9 @@ export async function startIntuitSimulator(options: IntuitSimulatorOptions = {})
       return release;
     },
     clearFaults: () => faults.clear(),
-    authorize: (url, choice) => decideAt(authorizeUrl, url, { realmId: firstRealmId, ...choice }),
+    authorize: (url, choice) => submitConsent(authorizeUrl, url, { realmId: firstRealmId, ...choice }),
     issueCode: ({ realmId, redirectUri }) => grants.issueCode(realmId, redirectUri),
-    grantFor: (realmId) => grants.newest(realmId),
+    grantFor: (realmId) => grants.findNewest(realmId),
     revokeGrant: (realmId) => grants.revokeCompany(realmId),
     expireAccessTokens: (realmId) => grants.expireAccessTokens(realmId),
     setCompany: (realmId, name) => companies.set(realmId, name),
@@ -119,13 +119,13 @@ export async function startIntuitSimulator(options: IntuitSimulatorOptions = {})
     req.body = await buffer(req);
     next();
   });
-  app.use(oauthRoutes(serve, settings, grants, companies));
-  app.use('/v3/company/:realmId', apiRoutes(serve, grants, companies, now));
+  app.use(oauthRoutes({ serve, settings, grants, companies }));
+  app.use('/v3/company/:realmId', apiRoutes({ serve, grants, companies, now }));
   app.use('/simulator', controlRoutes(simulator));
   return simulator;
 }
 
-const defaultSettings: IntuitSimulatorSettings = {
+const DEFAULT_SETTINGS: IntuitSimulatorSettings = {
   appName: 'Octup',
   clientId: 'simulator-client-id',
   clientSecret: 'simulator-client-secret',

@@ -2,20 +2,24 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { guardedFetch, JWKS_OPTIONS, KeySetUnavailable } from './remote-key-set.ts';
+import type { OrganizationId } from '../models/connection.ts';
+import type { Clock } from '../utils/clock.ts';
+import { KEY_SET_OPTIONS, KeySetUnavailableError, resilientFetch } from './remote-key-set.ts';
 
-/** Who calls, and how far that reaches. */
+/** Who calls, and for which organizations. */
 export interface Caller {
-  /** An API key's name, a JWT's subject, or `browser` where nobody is named. */
+  /** An API key's name, a JWT's subject, or `browser` if the caller is not identified. */
   actor: string;
-  /** Who counts towards a rate limit; absent where the address does. */
+  /** What a rate limit counts; absent if it counts the address. */
   account: string | undefined;
-  /** The one organization that the caller acts for; absent where it acts for every one. */
-  organizationId: string | undefined;
+  organizations: Organizations;
 }
 
-/** A caller of whom nothing is known. */
-export const ANYBODY: Caller = { actor: 'browser', account: undefined, organizationId: undefined };
+/** The organizations that a caller can act for. */
+export type Organizations = { kind: 'all' } | { kind: 'one'; id: OrganizationId } | { kind: 'none' };
+
+/** A caller without credentials. */
+export const ANONYMOUS: Caller = { actor: 'browser', account: undefined, organizations: { kind: 'all' } };
 
 const ALGORITHMS = [
   'RS256',
@@ -31,40 +35,43 @@ const ALGORITHMS = [
   'Ed25519',
 ];
 const CLOCK_TOLERANCE_SECONDS = 30;
-const LONGEST_ACTOR = 255;
+const MAX_ACTOR_LENGTH = 255;
+const KEY_SET_RETRY_SECONDS = 5;
 
-/** Tells callers by their credentials: API keys, and users' JWTs. */
-export class Callers {
+/** Identifies callers by their credentials: API keys, and users' JWTs. */
+export class CallerAuthenticator {
+  private readonly settings: Config['callers'];
   private readonly keys: { name: string; digest: Buffer }[];
   private readonly keySet: ReturnType<typeof createRemoteJWKSet> | undefined;
 
-  constructor(private readonly settings: Config['callers']) {
+  constructor(settings: Config['callers'], clock: Clock) {
+    this.settings = settings;
     this.keys = settings.apiKeys.map(({ name, key }) => ({ name, digest: sha256(key) }));
     const { jwt } = settings;
-    this.keySet = jwt && createRemoteJWKSet(new URL(jwt.jwksUrl), { ...JWKS_OPTIONS, ...guardedFetch() });
+    this.keySet = jwt && createRemoteJWKSet(new URL(jwt.jwksUrl), { ...KEY_SET_OPTIONS, ...resilientFetch(clock) });
   }
 
-  /** True where nobody needs credentials. */
+  /** True if no credentials are required. */
   get isOpen(): boolean {
     return this.keys.length === 0 && !this.keySet;
   }
 
-  /** @throws AppError `unauthorized`; `service_unavailable` where the key set is needed and cannot be fetched */
-  async identify(authorization: string | undefined): Promise<Caller> {
+  /** @throws AppError `unauthorized`; `service_unavailable` if the key set is required and cannot be fetched */
+  async authenticate(authorization: string | undefined): Promise<Caller> {
     const [, token] = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization ?? '') ?? [];
-    const caller = token && (this.identifyKey(token) ?? (await this.identifyUser(token)));
-    if (!caller) throw new AppError('unauthorized', 'Valid credentials are needed to call this service.');
+    const caller = token && (this.findKey(token) ?? (await this.verifyJwt(token)));
+    if (!caller) throw new AppError('unauthorized');
     return caller;
   }
 
-  /** Compares with every key, in a time that tells nothing about any. */
-  private identifyKey(token: string): Caller | undefined {
+  /** Compares with every key, in constant time. */
+  private findKey(token: string): Caller | undefined {
     const digest = sha256(token);
     const [match] = this.keys.filter((key) => timingSafeEqual(key.digest, digest));
-    return match && { actor: match.name, account: `key:${match.name}`, organizationId: undefined };
+    return match && { actor: match.name, account: `key:${match.name}`, organizations: { kind: 'all' } };
   }
 
-  private async identifyUser(token: string): Promise<Caller | undefined> {
+  private async verifyJwt(token: string): Promise<Caller | undefined> {
     const { jwt } = this.settings;
     if (!jwt || !this.keySet) return undefined;
     try {
@@ -76,20 +83,26 @@ export class Callers {
         clockTolerance: CLOCK_TOLERANCE_SECONDS,
       });
       const { sub } = payload;
-      // A claim that is no text belongs to no organization; the empty one equals none.
-      const organization = payload[jwt.organizationClaim];
       return {
-        actor: sub?.slice(0, LONGEST_ACTOR) || 'unnamed',
+        actor: sub?.slice(0, MAX_ACTOR_LENGTH) || 'unnamed',
         account: sub ? `jwt:${sub}` : undefined,
-        organizationId: typeof organization === 'string' ? organization : '',
+        organizations: toOrganizations(payload[jwt.organizationClaim]),
       };
     } catch (error) {
-      if (error instanceof KeySetUnavailable || error instanceof errors.JWKSTimeout) {
-        throw new AppError('service_unavailable', 'Credentials cannot be checked just now.', 5);
+      if (error instanceof KeySetUnavailableError || error instanceof errors.JWKSTimeout) {
+        throw new AppError('service_unavailable', {
+          detail: 'Credentials cannot be verified at the moment.',
+          retryAfterSeconds: KEY_SET_RETRY_SECONDS,
+          cause: error,
+        });
       }
       return undefined;
     }
   }
+}
+
+function toOrganizations(claim: unknown): Organizations {
+  return typeof claim === 'string' && claim !== '' ? { kind: 'one', id: claim as OrganizationId } : { kind: 'none' };
 }
 
 function sha256(text: string): Buffer {

@@ -1,26 +1,25 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { isEqual, open, sign } from '../crypto/signed-payload.ts';
 import { AppError } from '../errors.ts';
-import type { AccountingSystem } from '../models/connection.ts';
+import type { AccountingSystem, ConnectionKey, OrganizationId } from '../models/connection.ts';
+import type { Clock } from '../utils/clock.ts';
 
-/** How long a person may take on the provider's consent page. */
+/** How long a user may take on the provider's consent page. */
 export const STATE_LIFETIME_MS = 10 * 60_000;
 
 const PURPOSE = 'oauth-state';
 const RANDOM_BYTES = 16;
 
-/** What a state says: whose flow it is, who asked for it, and until when it is good. */
-export interface OAuthState {
+/** What a state contains: whose flow it is, who started it, and when it expires. */
+export interface OAuthState extends ConnectionKey {
   id: string;
-  organizationId: string;
-  system: AccountingSystem;
   actor: string;
   expiresAt: Date;
 }
 
 interface Payload {
   id: string;
-  organization: string;
+  organization: OrganizationId;
   system: AccountingSystem;
   actor: string;
   /** Milliseconds since 1970. */
@@ -30,44 +29,51 @@ interface Payload {
 }
 
 /**
- * Makes and checks the `state` parameter, RFC 6749 §10.12. The first secret signs, all verify.
- * That a state is used once is the datastore's part.
+ * Issues and verifies the `state` parameter, RFC 6749 §10.12. The first secret signs, all verify.
+ * The datastore makes it single-use.
  */
 export class OAuthStates {
-  constructor(
-    private readonly secrets: readonly string[],
-    private readonly now: () => Date,
-  ) {}
+  private readonly secrets: readonly string[];
+  private readonly clock: Clock;
 
-  /** A new state, and the secret that belongs into the browser's cookie. */
-  issue(organizationId: string, system: AccountingSystem, actor: string): { state: string; browserSecret: string } {
+  constructor(secrets: readonly string[], clock: Clock) {
+    this.secrets = secrets;
+    this.clock = clock;
+  }
+
+  /** Returns a new state, and the secret for the browser's cookie. */
+  issue({ organizationId, system }: ConnectionKey, actor: string): { state: string; browserSecret: string } {
     const browserSecret = randomBytes(RANDOM_BYTES).toString('base64url');
     const payload: Payload = {
       id: randomBytes(RANDOM_BYTES).toString('base64url'),
       organization: organizationId,
       system,
       actor,
-      expires: this.now().getTime() + STATE_LIFETIME_MS,
+      expires: this.clock.now().getTime() + STATE_LIFETIME_MS,
       browser: sha256(browserSecret),
     };
     return { state: sign(PURPOSE, payload, this.secrets[0] ?? ''), browserSecret };
   }
 
-  /** @throws AppError `invalid_state` where it is forged, expired or another browser's, judged in this order. */
-  verify(state: string, browserSecret: string | undefined): OAuthState {
+  /**
+   * Checks, in this order, the signature, the expiry and the browser.
+   * @throws AppError `invalid_state`
+   */
+  verify(state: string, expected: { system: AccountingSystem; browserSecret: string | undefined }): OAuthState {
     const payload = open<Payload>(PURPOSE, state, this.secrets);
-    if (!payload) throw invalid('This sign-in was not started here.');
-    if (payload.expires <= this.now().getTime()) throw invalid('This sign-in took too long and has expired.');
+    if (payload?.system !== expected.system) throw invalidState('This sign-in was not started by this service.');
+    if (payload.expires <= this.clock.now().getTime()) throw invalidState('This sign-in has expired.');
+    const { browserSecret } = expected;
     if (browserSecret === undefined || !isEqual(sha256(browserSecret), payload.browser)) {
-      throw invalid('This sign-in was started in another browser.');
+      throw invalidState('This sign-in was started in another browser.');
     }
     const { id, organization, system, actor, expires } = payload;
     return { id, organizationId: organization, system, actor, expiresAt: new Date(expires) };
   }
 }
 
-function invalid(what: string): AppError {
-  return new AppError('invalid_state', `${what} Please start connecting again.`);
+function invalidState(reason: string): AppError {
+  return new AppError('invalid_state', { detail: `${reason} Please start connecting again.` });
 }
 
 function sha256(text: string): string {

@@ -1,19 +1,24 @@
 import { loadKeysConfig, readEnvironment } from '../config/config.ts';
-import { Fernet } from '../crypto/fernet.ts';
+import { TokenCipher } from '../crypto/token-cipher.ts';
 import { CiphertextDatastore } from '../datastores/ciphertext-datastore.ts';
 import { openSession } from '../db/session.ts';
-import { startupFailure } from '../lifecycle.ts';
-import { type RotationCount, rotateKeys } from '../services/key-rotation.ts';
+import { startupFailure } from '../lifecycle/startup-failure.ts';
+import { type RotationProgress, rotateKeys } from '../services/key-rotation.ts';
+import { systemClock } from '../utils/clock.ts';
+
+const BAR_WIDTH = 40;
 
 try {
   const { database, encryptionKeys } = loadKeysConfig(readEnvironment());
-  const session = openSession(database);
+  const session = openSession(database, systemClock);
   try {
     const stored = new CiphertextDatastore(session);
-    const count = await rotateKeys(stored, new Fernet(encryptionKeys), progressBar(await stored.count()));
-    process.stdout.write(`Re-encrypted ${count.rotated} of ${count.read} rows.\n`);
-    for (const row of count.unreadable) process.stderr.write(`No key opens the row ${row}.\n`);
-    process.exitCode = count.unreadable.length > 0 ? 1 : 0;
+    const cipher = new TokenCipher(encryptionKeys);
+    const onProgress = progressBar(await stored.count());
+    const { rotated, read, unreadable } = await rotateKeys({ stored, cipher, onProgress });
+    process.stdout.write(`Re-encrypted ${rotated} of ${read} rows.\n`);
+    for (const row of unreadable) process.stderr.write(`No key in ENCRYPTION_KEY can decrypt the row ${row}.\n`);
+    if (unreadable.length > 0) process.exitCode = 1;
   } finally {
     await session.close();
   }
@@ -22,13 +27,12 @@ try {
   process.exitCode = 1;
 }
 
-/** Draws on a terminal alone. */
-function progressBar(total: number): (count: RotationCount) => void {
-  const width = 40;
+/** Returns a function that draws the progress on stderr, if that is a terminal. */
+function progressBar(total: number): (progress: RotationProgress) => void {
+  if (!process.stderr.isTTY) return () => undefined;
   return ({ read }) => {
-    if (!process.stderr.isTTY) return;
-    const done = Math.min(read / Math.max(total, 1), 1);
-    const bar = '█'.repeat(Math.round(done * width)).padEnd(width, '░');
-    process.stderr.write(`\r${bar} ${read} of ${total} rows${done === 1 ? '\n' : ''}`);
+    const fraction = Math.min(read / Math.max(total, 1), 1);
+    const bar = '█'.repeat(Math.round(fraction * BAR_WIDTH)).padEnd(BAR_WIDTH, '░');
+    process.stderr.write(`\r${bar} ${read} of ${total} rows${fraction === 1 ? '\n' : ''}`);
   };
 }

@@ -1,7 +1,7 @@
 import { ConfigError, loadDatabaseConfig, readEnvironment } from '../config/config.ts';
 import { countConnections, migrateDown, migrateUp, migrationStatus, unlockMigrations } from '../db/migrations.ts';
 import { openKnex } from '../db/session.ts';
-import { startupFailure } from '../lifecycle.ts';
+import { startupFailure } from '../lifecycle/startup-failure.ts';
 import { confirm } from './confirm.ts';
 
 type Knex = Parameters<typeof migrateUp>[0];

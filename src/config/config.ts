@@ -1,19 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import type { z } from 'zod';
-import { nearest } from '../utils/nearest.ts';
-import { developmentSecrets } from './development-secrets.ts';
-import {
-  type DatabaseConfig,
-  DEFAULT_PORT,
-  DEFAULT_SIMULATOR_PORT,
-  type Environment,
-  environmentSchema,
-} from './environment-schema.ts';
+import { developmentDefaults, INTUIT, simulatorDefaults } from './defaults.ts';
+import { type DatabaseConfig, type Environment, environmentSchema } from './environment-schema.ts';
+import { unknownVariables } from './unknown-variables.ts';
 
-/** The service's settings, checked and typed. `.env.example` says what each variable means. */
+const HOUR_MS = 3_600_000;
+
+/** The service's settings, validated and typed. `.env.example` documents the variables. */
 export interface Config {
   production: boolean;
+  /** In production operators run the migrations, except for an in-memory database. */
+  migrateAtStartup: boolean;
   server: { host: string; port: number };
   logLevel: z.output<EnvironmentSchema>['LOG_LEVEL'];
   database: DatabaseConfig;
@@ -26,7 +24,7 @@ export interface Config {
     tokenUrl: string;
     revokeUrl: string;
     apiBaseUrl: string;
-    /** Whole time of one call. */
+    /** Total time of one call in milliseconds. */
     timeoutMs: number;
   };
   /** The port of the Intuit simulator that `npm run dev` starts; absent if a key pair is set. */
@@ -37,48 +35,38 @@ export interface Config {
   frontendUrl: string;
   callers: {
     apiKeys: { name: string; key: string }[];
-    /** Absent where users' JWTs are not taken. */
+    /** Absent if users' JWTs are not accepted. */
     jwt: { jwksUrl: string; issuer: string; audience: string; organizationClaim: string } | undefined;
-    /** True where production is open on purpose. */
+    /** True if the operator chose to require no credentials. */
     disabled: boolean;
   };
   rateLimits: { perMinute: number; redisUrl: string | undefined };
   workerEnabled: boolean;
-  /** Where events are posted; absent where they are not. */
+  /** An idle connection is verified after this time; absent if it never is. */
+  verifyIdleMs: number | undefined;
+  /** Where events are posted; absent if they are not. */
   webhook: { url: string; secret: string } | undefined;
   /** Express' `trust proxy`. */
   trustProxy: false | number | string[];
 }
 
+/** How QuickBooks Online is reached. */
+export type QuickBooksConfig = Config['quickbooks'];
+
 type EnvironmentSchema = ReturnType<typeof environmentSchema>;
 
-/** What is wrong with how the process was started, one line each, and no variable's value. */
+/** The settings are invalid: one line for each problem, without the value of any variable. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-  readonly problems: string[];
 
   constructor(problems: string[]) {
     super(problems.join('\n'));
-    this.problems = problems;
   }
 }
 
-const DATA_FOLDER = './data';
-const CALLBACK_PATH = '/api/v1/oauth/quickbooks/callback';
-
-const INTUIT = {
-  authorizeUrl: 'https://appcenter.intuit.com/connect/oauth2',
-  tokenUrl: 'https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer',
-  revokeUrl: 'https://developer.api.intuit.com/v2/oauth2/tokens/revoke',
-  apiBaseUrl: {
-    sandbox: 'https://sandbox-quickbooks.api.intuit.com',
-    production: 'https://quickbooks.api.intuit.com',
-  },
-} as const;
-
 /**
- * The process's environment, completed by a `.env` file in the working directory. A byte order mark, which some editors
- * write, is skipped. @throws ConfigError if the file is not UTF-8
+ * Returns the process's environment, completed by the `.env` file of the working directory. Skips the byte order mark
+ * that some editors write. @throws ConfigError if the file is not UTF-8
  */
 export function readEnvironment(): Environment {
   if (existsSync('.env')) {
@@ -87,20 +75,13 @@ export function readEnvironment(): Environment {
   return process.env;
 }
 
-function decode(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new ConfigError(['.env is not UTF-8 text: save it with the encoding UTF-8.']);
-  }
-}
-
-/** The service's settings, from its variables. @throws ConfigError */
+/** Returns the service's settings. @throws ConfigError */
 export function loadConfig(environment: Environment): Config {
   const { production, simulated, schema, input } = prepare(environment);
-  const env = parse(schema, input, unknownVariables(schema, input));
+  const env = parse(schema, input, unknownVariables(Object.keys(schema.shape), input));
   return {
     production,
+    migrateAtStartup: !production || isInMemory(env.DATABASE_URL),
     server: { host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'), port: env.PORT },
     logLevel: env.LOG_LEVEL,
     database: env.DATABASE_URL,
@@ -134,6 +115,7 @@ export function loadConfig(environment: Environment): Config {
     },
     rateLimits: { perMinute: env.RATE_LIMIT_PER_MINUTE, redisUrl: env.REDIS_URL },
     workerEnabled: env.WORKER_ENABLED,
+    verifyIdleMs: env.VERIFY_IDLE_HOURS > 0 ? env.VERIFY_IDLE_HOURS * HOUR_MS : undefined,
     webhook:
       env.EVENTS_WEBHOOK_URL && env.EVENTS_WEBHOOK_SECRET
         ? { url: env.EVENTS_WEBHOOK_URL, secret: env.EVENTS_WEBHOOK_SECRET }
@@ -142,21 +124,21 @@ export function loadConfig(environment: Environment): Config {
   };
 }
 
-/** The database alone, for the commands that need nothing else. @throws ConfigError */
+/** Returns only the database, for commands that need nothing else. @throws ConfigError */
 export function loadDatabaseConfig(environment: Environment): DatabaseConfig {
-  const { schema, input } = prepare(environment, false);
+  const { schema, input } = prepare(environment, { needsSecrets: false });
   return parse(schema.pick({ DATABASE_URL: true }), input).DATABASE_URL;
 }
 
-/** The database and the keys, for the command that rotates them. @throws ConfigError */
+/** Returns the database and the keys, for the command that rotates them. @throws ConfigError */
 export function loadKeysConfig(environment: Environment): { database: DatabaseConfig; encryptionKeys: string[] } {
   const { schema, input } = prepare(environment);
   const env = parse(schema.pick({ DATABASE_URL: true, ENCRYPTION_KEY: true }), input);
   return { database: env.DATABASE_URL, encryptionKeys: env.ENCRYPTION_KEY };
 }
 
-/** What is given, completed by development's defaults. */
-function prepare(environment: Environment, needsSecrets = true) {
+/** Completes the given variables with development's defaults, and chooses the schema that they must satisfy. */
+function prepare(environment: Environment, { needsSecrets = true } = {}) {
   const given = withoutEmpty(environment);
   const production = given['NODE_ENV'] !== 'development' && given['NODE_ENV'] !== 'test';
   const simulated = !production && !given['QBO_CLIENT_ID'] && !given['QBO_CLIENT_SECRET'];
@@ -168,34 +150,7 @@ function prepare(environment: Environment, needsSecrets = true) {
   return { production, simulated, schema: environmentSchema(production, given), input };
 }
 
-function developmentDefaults(given: Environment, needsSecrets: boolean): Environment {
-  const hasSecrets = given['ENCRYPTION_KEY'] && given['OAUTH_STATE_SECRET'];
-  const secrets = hasSecrets || !needsSecrets ? {} : developmentSecrets(DATA_FOLDER);
-  return {
-    DATABASE_URL: `sqlite:${DATA_FOLDER}/dev.db`,
-    QBO_REDIRECT_URI: `http://localhost:${portOr(DEFAULT_PORT, given['PORT'])}${CALLBACK_PATH}`,
-    FRONTEND_URL: 'http://localhost:5173',
-    ...secrets,
-  };
-}
-
-function simulatorDefaults(given: Environment): Environment {
-  const origin = `http://localhost:${portOr(DEFAULT_SIMULATOR_PORT, given['SIMULATOR_PORT'])}`;
-  return {
-    QBO_CLIENT_ID: 'simulator-client-id',
-    QBO_CLIENT_SECRET: 'simulator-client-secret',
-    QBO_AUTHORIZE_URL: `${origin}/connect/oauth2`,
-    QBO_TOKEN_URL: `${origin}/oauth2/v1/tokens/bearer`,
-    QBO_REVOKE_URL: `${origin}/v2/oauth2/tokens/revoke`,
-    QBO_API_BASE_URL: origin,
-  };
-}
-
-/** A port that is not a number is reported by the schema, under its own name. */
-function portOr(standard: number, given = ''): number {
-  return /^\d{1,5}$/.test(given) ? Number(given) : standard;
-}
-
+/** @param unknown problems of variables that the schema does not have */
 function parse<Schema extends z.ZodType>(
   schema: Schema,
   input: Environment,
@@ -208,24 +163,19 @@ function parse<Schema extends z.ZodType>(
   throw new ConfigError([...problems].map(([name, problem]) => `${String(name)} ${problem}`));
 }
 
-/** What Kubernetes sets for another service called `auth` or `qbo`: AUTH_SERVICE_HOST, AUTH_PORT_80_TCP, … */
-const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT|PORT)(_\w+)?$/;
-
-/** Variables whose prefix is this service's and whose name is not: misspelled, they would have no effect. */
-function unknownVariables(schema: EnvironmentSchema, input: Environment): Record<string, string> {
-  const known = Object.keys(schema.shape);
-  const unknown = Object.keys(input).filter(
-    (name) => /^(QBO|AUTH)_/.test(name) && !known.includes(name) && !SERVICE_LINK.test(name),
-  );
-  return Object.fromEntries(
-    unknown.map((name) => {
-      const meant = nearest(name, known, 3);
-      return [name, `is not a variable of this service${meant ? `: did you mean ${meant}?` : ''}`];
-    }),
-  );
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new ConfigError(['.env is not UTF-8 text: save it with the encoding UTF-8.']);
+  }
 }
 
-/** A variable set to nothing is a variable not set, as container platforms write it. */
+/** Removes variables that are set to nothing: container platforms write them for variables that are not set. */
 function withoutEmpty(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+}
+
+function isInMemory(database: DatabaseConfig): boolean {
+  return database.client === 'sqlite' && database.filename === ':memory:';
 }

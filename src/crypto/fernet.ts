@@ -16,12 +16,12 @@ interface Key {
   encryption: Buffer;
 }
 
-/** One answer for every reason, so that a failure tells nothing about the key or the text. */
+/** One error for every reason, so that a failure reveals nothing about the key or the text. */
 export class InvalidFernetToken extends Error {
   override readonly name = 'InvalidFernetToken';
 
   constructor() {
-    super('not a token that one of the keys opens');
+    super('not a token that one of the keys can decrypt');
   }
 }
 
@@ -29,24 +29,24 @@ export class InvalidFernetToken extends Error {
 export class Fernet {
   private readonly keys: [Key, ...Key[]];
 
-  /** @param keys 32 bytes each in base64url, as `Fernet.generateKey` makes them. @throws TypeError on any other. */
+  /** @param keys 32 bytes each in base64url, as `Fernet.generateKey` returns them. @throws TypeError for any other. */
   constructor(keys: readonly string[]) {
     const [first, ...others] = keys.map(parseKey);
-    if (!first) throw new TypeError('Fernet needs at least one key');
+    if (!first) throw new TypeError('at least one Fernet key is required');
     this.keys = [first, ...others];
   }
 
-  /** A fresh key: 32 random bytes in base64url. */
+  /** Returns a new key: 32 random bytes in base64url. */
   static generateKey(): string {
     return toBase64Url(randomBytes(KEY_LENGTH));
   }
 
-  /** True where the text is a key in the specification's form. */
+  /** True if the text is a key in the specification's form. */
   static isKey(text: string): boolean {
     return fromBase64Url(text)?.length === KEY_LENGTH;
   }
 
-  /** @param now and @param iv are given by tests alone. */
+  /** @param now and @param iv are passed only by tests. */
   encrypt(text: string, now = new Date(), iv = randomBytes(BLOCK)): Ciphertext {
     const [key] = this.keys;
     const head = Buffer.alloc(CIPHERTEXT_AT);
@@ -58,14 +58,14 @@ export class Fernet {
     return toBase64Url(Buffer.concat([signed, hmac(key, signed)])) as Ciphertext;
   }
 
-  /** True where the first key wrote the token: nothing is left to re-encrypt. */
+  /** True if the first key encrypted the token: nothing is left to rotate. */
   isCurrent(token: string): boolean {
     const bytes = fromBase64Url(token);
     return bytes !== undefined && isSignedBy(this.keys[0], bytes);
   }
 
   /**
-   * @param ttlSeconds how old the token may be at `now`; without it, age does not matter.
+   * @param ttlSeconds maximum age of the token at `now`; without it, any age is accepted.
    * @throws InvalidFernetToken
    */
   decrypt(token: string, ttlSeconds?: number, now = new Date()): string {
@@ -106,12 +106,12 @@ function isWithin(ttlSeconds: number, signed: Buffer, now: Date): boolean {
   return writtenAt + ttlSeconds >= seconds && writtenAt <= seconds + MAX_CLOCK_SKEW_SECONDS;
 }
 
-/** Base64url with padding, as the specification and its other implementations write it. */
+/** Base64url with padding, as the specification requires. */
 function toBase64Url(bytes: Buffer): string {
   return bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }
 
-/** Strict, where Buffer is lenient: one text for one value, no stray characters. */
+/** Strict, unlike Buffer: exactly one text for each value. */
 function fromBase64Url(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64url');
   return toBase64Url(bytes) === text ? bytes : undefined;

@@ -1,67 +1,123 @@
+import type { BoundTokens, TokenOwner } from '../crypto/token-cipher.ts';
 import type { Session } from '../db/session.ts';
+import { NO_CIPHERTEXT, type OAuthTokenRow } from '../db/tables.ts';
 import type { Ciphertext } from '../models/connection.ts';
 
-/** The tables that keep ciphertext, and where in them. */
-const TABLES = [
-  { table: 'oauth_tokens', id: 'token_id', columns: ['access_token', 'refresh_token'] },
-  { table: 'pending_revocations', id: 'revocation_id', columns: ['refresh_token'] },
-] as const;
-
-/** One of the tables that keep ciphertext. */
-export type CiphertextTable = (typeof TABLES)[number];
-
-/** A row's ciphertexts by their columns. */
-export interface StoredCiphertexts {
-  id: string;
-  ciphertexts: Record<string, Ciphertext>;
+/** The tokens of one row of `oauth_tokens`. */
+export interface StoredTokens extends TokenOwner {
+  tokens: BoundTokens;
 }
 
-/** Every encrypted column, whatever state its row is in. */
+/** The token of one row of `pending_revocations`. */
+export interface StoredToken {
+  revocationId: string;
+  refreshToken: Ciphertext;
+}
+
+/** Every ciphertext in the database, whatever state its row is in, in the order of the rows' IDs. */
 export class CiphertextDatastore {
-  readonly tables = TABLES;
+  private readonly session: Session;
 
-  constructor(private readonly session: Session) {}
+  constructor(session: Session) {
+    this.session = session;
+  }
 
-  /** How many rows keep ciphertext. */
+  /** Returns how many rows contain ciphertext. */
   async count(): Promise<number> {
-    const counts = await Promise.all(
-      TABLES.map(({ table }) =>
-        this.session.query((db) => db(table).whereNot('refresh_token', '').count({ total: '*' }).first()),
-      ),
+    const tokens = await this.session.query((db) =>
+      db('oauth_tokens').whereNot('refresh_token', NO_CIPHERTEXT).count({ total: '*' }).first(),
     );
-    return counts.reduce((sum, row) => sum + Number(row?.total ?? 0), 0);
+    const revocations = await this.session.query((db) => db('pending_revocations').count({ total: '*' }).first());
+    return Number(tokens?.total ?? 0) + Number(revocations?.total ?? 0);
   }
 
-  /** The next rows that keep ciphertext, in the order of their ids. */
-  async list({ table, id, columns }: CiphertextTable, afterId: string, most: number): Promise<StoredCiphertexts[]> {
-    const rows: Record<string, Ciphertext>[] = await this.session.query((db) =>
-      db
-        .select({ id })
-        .select(...columns)
-        .from(table)
-        .whereNot('refresh_token', '')
-        .where(id, '>', afterId)
-        .orderBy(id)
-        .limit(most),
+  async listTokens(afterId: string, limit: number): Promise<StoredTokens[]> {
+    const rows = await this.session.query((db) =>
+      db('oauth_tokens')
+        .whereNot('refresh_token', NO_CIPHERTEXT)
+        .where('token_id', '>', afterId)
+        .orderBy('token_id')
+        .limit(limit)
+        .select(...TOKEN_COLUMNS),
     );
-    return rows.map(({ id, ...ciphertexts }) => ({ id: String(id), ciphertexts }));
+    return rows.map(toStoredTokens);
   }
 
-  async find({ table, id, columns }: CiphertextTable, rowId: string): Promise<StoredCiphertexts | undefined> {
-    const row: Record<string, Ciphertext> | undefined = await this.session.query((db) =>
-      db(table)
-        .where(id, rowId)
-        .whereNot('refresh_token', '')
-        .first(...columns),
+  /** Returns a row's tokens as they are now, or undefined if it has none any more. */
+  async findTokens(tokenId: string): Promise<StoredTokens | undefined> {
+    const row = await this.session.query((db) =>
+      db('oauth_tokens')
+        .where('token_id', tokenId)
+        .whereNot('refresh_token', NO_CIPHERTEXT)
+        .first(...TOKEN_COLUMNS),
     );
-    return row && { id: rowId, ciphertexts: row };
+    return row && toStoredTokens(row);
   }
 
-  /** Writes the same texts under another key. False where the row got others meanwhile. */
-  async replace({ table, id }: CiphertextTable, row: StoredCiphertexts, ciphertexts: StoredCiphertexts['ciphertexts']) {
-    const changed: number = await this.session.query((db) =>
-      db(table).where(id, row.id).where(row.ciphertexts).update(ciphertexts),
+  /** Replaces a row's tokens. False if they changed since they were read. */
+  async replaceTokens({ tokenId, tokens }: StoredTokens, rotated: BoundTokens): Promise<boolean> {
+    const changed = await this.session.query((db) =>
+      db('oauth_tokens')
+        .where({ token_id: tokenId, access_token: tokens.accessToken, refresh_token: tokens.refreshToken })
+        .update({
+          access_token: rotated.accessToken,
+          refresh_token: rotated.refreshToken,
+          token_digest: rotated.digest,
+        }),
     );
     return changed > 0;
   }
+
+  async listRevocations(afterId: string, limit: number): Promise<StoredToken[]> {
+    const rows = await this.session.query((db) =>
+      db('pending_revocations')
+        .where('revocation_id', '>', afterId)
+        .orderBy('revocation_id')
+        .limit(limit)
+        .select('revocation_id', 'refresh_token'),
+    );
+    return rows.map((row) => ({ revocationId: row.revocation_id, refreshToken: row.refresh_token }));
+  }
+
+  /** Returns a revocation's token as it is now, or undefined if it was executed. */
+  async findRevocation(revocationId: string): Promise<StoredToken | undefined> {
+    const row = await this.session.query((db) =>
+      db('pending_revocations').where('revocation_id', revocationId).first('revocation_id', 'refresh_token'),
+    );
+    return row && { revocationId: row.revocation_id, refreshToken: row.refresh_token };
+  }
+
+  /** Replaces a revocation's token. False if it changed since it was read. */
+  async replaceRevocation({ revocationId, refreshToken }: StoredToken, rotated: Ciphertext): Promise<boolean> {
+    const changed = await this.session.query((db) =>
+      db('pending_revocations')
+        .where({ revocation_id: revocationId, refresh_token: refreshToken })
+        .update({ refresh_token: rotated }),
+    );
+    return changed > 0;
+  }
+}
+
+const TOKEN_COLUMNS = [
+  'token_id',
+  'organization_id',
+  'accounting_system',
+  'realm_id',
+  'access_token',
+  'refresh_token',
+  'token_digest',
+] as const;
+
+function toStoredTokens(row: Pick<OAuthTokenRow, (typeof TOKEN_COLUMNS)[number]>): StoredTokens {
+  return {
+    tokenId: row.token_id,
+    organizationId: row.organization_id,
+    system: row.accounting_system,
+    realmId: row.realm_id,
+    tokens: {
+      accessToken: row.access_token as Ciphertext,
+      refreshToken: row.refresh_token as Ciphertext,
+      digest: row.token_digest ?? '',
+    },
+  };
 }

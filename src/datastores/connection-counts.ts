@@ -1,20 +1,27 @@
 import type { Knex } from 'knex';
+import type { Connection } from '../models/connection.ts';
+import type { Clock } from '../utils/clock.ts';
 
-/** What an organization's current connection is; undefined where it has none. */
-type ConnectionState = 'active' | 'lost' | undefined;
-
-/** As many rows as the migration makes. */
+/** As many rows as the migration creates. */
 const SHARDS = 16;
 
+interface CountChange {
+  trx: Knex.Transaction;
+  clock: Clock;
+  /** The state of the organization's current connection before; undefined if it had none. */
+  from: Connection['state'] | undefined;
+  to: Connection['state'] | undefined;
+}
+
 /**
- * Keeps `connection_counts`, how many connections there are, in the transaction that changes one: to count a million rows
- * takes too long. The sum of all rows counts; they are several so that those who write at once seldom meet.
+ * Updates `connection_counts` in the transaction that changes a connection, since counting a million rows takes too long.
+ * The sum of all shards counts; there are several so that concurrent writers seldom wait for each other.
  */
-export async function countChange(trx: Knex.Transaction, from: ConnectionState, to: ConnectionState): Promise<void> {
+export async function countChange({ trx, clock, from, to }: CountChange): Promise<void> {
   if (from === to) return;
-  const change = (state: ConnectionState) => Number(to === state) - Number(from === state);
+  const change = (state: Connection['state']) => Number(to === state) - Number(from === state);
   await trx('connection_counts')
-    .where('shard', Math.floor(Math.random() * SHARDS))
+    .where('shard', Math.floor(clock.random() * SHARDS))
     .update({
       active: trx.raw('active + ?', [change('active')]),
       lost: trx.raw('lost + ?', [change('lost')]),

@@ -1,77 +1,123 @@
 import type { Session } from '../db/session.ts';
-import type { Connection } from '../models/connection.ts';
-import { SERVICE } from '../models/connection-event.ts';
-import { nextCareOfLost } from '../models/maintenance.ts';
+import type { OAuthTokenUpdate } from '../db/tables.ts';
+import type { AccountingSystem, ActiveConnection, Connection, LostConnection } from '../models/connection.ts';
+import { type ConnectionEvent, SERVICE } from '../models/connection-event.ts';
+import type { Clock } from '../utils/clock.ts';
+import { countChange } from './connection-counts.ts';
 import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
-import { NO_CIPHERTEXT, toConnection } from './oauth-token-row.ts';
+import { NO_LEASE, NO_TOKENS, toConnection } from './oauth-token-row.ts';
 
-/** `oauth_tokens` as the worker sees them: the rows that need something done, by the time at which they need it. */
-export class CareDatastore {
-  constructor(
-    private readonly session: Session,
-    private readonly events: ConnectionEventDatastore,
-    private readonly now: () => Date,
-  ) {}
+interface Dependencies {
+  session: Session;
+  clock: Clock;
+  events: ConnectionEventDatastore;
+}
 
-  /** The connections that are due, the longest waiting first. Reads no others. */
-  async listDue(most: number): Promise<Connection[]> {
+/** `oauth_tokens` for the worker: the rows that are due for maintenance. */
+export class MaintenanceDatastore {
+  private readonly session: Session;
+  private readonly clock: Clock;
+  private readonly events: ConnectionEventDatastore;
+
+  constructor({ session, clock, events }: Dependencies) {
+    this.session = session;
+    this.clock = clock;
+    this.events = events;
+  }
+
+  /** Returns the connections that are due, the earliest first. Reads no others. */
+  async listDue(systems: AccountingSystem[], limit: number): Promise<Connection[]> {
     const rows = await this.session.query((db) =>
       db('oauth_tokens')
-        .where('next_care_at', '<=', this.now())
-        .orderBy('next_care_at')
-        .limit(most)
-        .select('*', this.session.isLeased()),
+        .where('next_maintenance_at', '<=', this.clock.now())
+        .whereIn('accounting_system', systems)
+        .orderBy('next_maintenance_at')
+        .limit(limit)
+        .select('*'),
     );
     return rows.map(toConnection);
   }
 
-  /** Takes the right to care for a connection until an instant. Undefined where somebody else has it. */
-  async claim(connection: Connection, until: Date): Promise<Connection | undefined> {
-    const isMine = await this.change(connection, { next_care_at: until });
-    return isMine ? { ...connection, care: { ...connection.care, nextAt: until } } : undefined;
+  /** Acquires the right to maintain a connection until an instant. Returns undefined if another worker has it. */
+  async claim<T extends Connection>(connection: T, until: Date): Promise<T | undefined> {
+    const isClaimed = await this.update(connection, { next_maintenance_at: until });
+    return isClaimed ? { ...connection, maintenance: { ...connection.maintenance, nextAt: until } } : undefined;
   }
 
-  /** Ends a claim. False where the connection was changed meanwhile, and has its time from that. */
-  async schedule(connection: Connection, nextAt: Date): Promise<boolean> {
-    return this.change(connection, { next_care_at: nextAt });
+  /** Releases a claim. Does nothing if the connection changed meanwhile: that change scheduled it. */
+  async schedule(connection: Connection, nextMaintenanceAt: Date): Promise<void> {
+    await this.update(connection, { next_maintenance_at: nextMaintenanceAt });
   }
 
-  async saveCompanyName(connection: Connection, companyName: string): Promise<boolean> {
-    return this.change(connection, { company_name: companyName });
+  /** Records that the provider confirmed the company. @param name kept as it is if absent */
+  async saveCompany(connection: Connection, name: string | undefined): Promise<void> {
+    const now = this.clock.now();
+    await this.update(connection, { last_verified_at: now, ...(name === undefined ? {} : { company_name: name }) });
   }
 
-  /** Tells, once, that the five-year end is near. */
-  async tellExpiring({ tokenId, organizationId, system, realmId }: Connection): Promise<void> {
-    await this.session.transaction(async (trx) => {
-      const isFirst = await trx('oauth_tokens')
-        .where({ token_id: tokenId, is_active: 1, is_expiring_told: 0 })
-        .update({ is_expiring_told: 1 });
-      if (isFirst > 0) {
-        await this.events.append(trx, { organizationId, system, realmId, type: 'expiring', actor: SERVICE });
-      }
+  /** Ends a connection whose company the provider never confirmed and now denies. Returns the event. */
+  async endUnproven(connection: ActiveConnection, intuitTid: string | undefined): Promise<ConnectionEvent | undefined> {
+    const { tokenId, organizationId, system, realmId, generation } = connection;
+    const now = this.clock.now();
+    return this.session.transaction(async (trx) => {
+      const changed = await trx('oauth_tokens')
+        .where({ token_id: tokenId, generation, is_active: 1 })
+        .whereNull('last_verified_at')
+        .update({
+          ...NO_LEASE,
+          ...NO_TOKENS,
+          is_active: 0,
+          deactivated_at: now,
+          deactivation_reason: 'disconnected',
+          generation: generation + 1,
+          next_maintenance_at: null,
+          updated_at: now,
+        });
+      if (changed === 0) return undefined;
+      await countChange({ trx, clock: this.clock, from: 'active', to: undefined });
+      const event = { organizationId, system, realmId, type: 'company_mismatch', actor: SERVICE, intuitTid } as const;
+      await this.events.append(trx, event);
+      return event;
     });
   }
 
-  /** Notes that a lost connection was tried again in vain. */
-  async failRecovery(connection: Connection): Promise<boolean> {
-    const { lossReason, deactivatedAt, care } = connection;
-    if (!lossReason || !deactivatedAt) return false;
-    const recoveries = care.recoveries + 1;
-    const nextAt = nextCareOfLost(lossReason, deactivatedAt, recoveries, this.now());
-    return this.change(connection, { recoveries, next_care_at: nextAt });
+  /** Records, once, that the user was notified that the authorization ends. Returns the event. */
+  async recordExpiryNotice(connection: ActiveConnection, reason: string): Promise<ConnectionEvent | undefined> {
+    const { tokenId, organizationId, system, realmId, maintenance } = connection;
+    return this.session.transaction(async (trx) => {
+      const changed = await trx('oauth_tokens')
+        .where({ token_id: tokenId, is_active: 1, expiry_notified_at: maintenance.expiryNotifiedAt ?? null })
+        .update({ expiry_notified_at: this.clock.now() });
+      if (changed === 0) return undefined;
+      const event = { organizationId, system, realmId, type: 'expiring', reason, actor: SERVICE } as const;
+      await this.events.append(trx, event);
+      return event;
+    });
   }
 
-  /** Deletes a lost connection's ciphertext. It stays lost. */
-  async forget(connection: Connection): Promise<boolean> {
-    return this.change(connection, { ...NO_CIPHERTEXT, generation: connection.generation + 1, next_care_at: null });
+  /** Records that a lost connection was retried and rejected. */
+  async recordRecoveryAttempt(
+    connection: LostConnection,
+    { recoveryAttempts, nextMaintenanceAt }: { recoveryAttempts: number; nextMaintenanceAt: Date },
+  ): Promise<void> {
+    await this.update(connection, { recovery_attempts: recoveryAttempts, next_maintenance_at: nextMaintenanceAt });
+  }
+
+  /** Deletes a lost connection's ciphertext. It remains lost. */
+  async purgeTokens(connection: Connection): Promise<void> {
+    await this.update(connection, {
+      ...NO_TOKENS,
+      generation: connection.generation + 1,
+      next_maintenance_at: null,
+    });
   }
 
   /** Writes while the claim holds. */
-  private async change({ tokenId, care }: Connection, changes: object): Promise<boolean> {
+  private async update({ tokenId, maintenance }: Connection, changes: OAuthTokenUpdate): Promise<boolean> {
     const changed = await this.session.query((db) =>
       db('oauth_tokens')
-        .where({ token_id: tokenId, next_care_at: care.nextAt ?? null })
-        .update({ ...changes, updated_at: this.now() }),
+        .where({ token_id: tokenId, next_maintenance_at: maintenance.nextAt ?? null })
+        .update({ ...changes, updated_at: this.clock.now() }),
     );
     return changed > 0;
   }

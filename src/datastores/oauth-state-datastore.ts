@@ -1,12 +1,16 @@
 import { isDuplicate } from '../db/database-errors.ts';
 import type { Session } from '../db/session.ts';
 
-/** `oauth_states`: the ids of states and connect links already used. */
+/** `oauth_states`: the IDs of the states and connect links that were consumed. */
 export class OAuthStateDatastore {
-  constructor(private readonly session: Session) {}
+  private readonly session: Session;
 
-  /** Uses the state up, for every replica and from this moment on. False where it was used before. */
-  async spend(stateId: string, expiresAt: Date): Promise<boolean> {
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  /** Consumes a state or link for every replica. False if it was consumed before. */
+  async consume(stateId: string, expiresAt: Date): Promise<boolean> {
     try {
       await this.session.query((db) => db('oauth_states').insert({ state_id: stateId, expires_at: expiresAt }));
       return true;
@@ -16,11 +20,14 @@ export class OAuthStateDatastore {
     }
   }
 
-  /** Deletes some of the states that are of no use any more. */
-  async deleteExpired(now: Date, most: number): Promise<void> {
-    const expired = await this.session.query((db) =>
-      db('oauth_states').where('expires_at', '<', now).orderBy('expires_at').limit(most).pluck('state_id'),
+  /** Returns the IDs of states that expired before an instant, oldest first. */
+  async listExpired(instant: Date, limit: number): Promise<string[]> {
+    return this.session.query((db) =>
+      db('oauth_states').where('expires_at', '<', instant).orderBy('expires_at').limit(limit).pluck('state_id'),
     );
-    if (expired.length > 0) await this.session.query((db) => db('oauth_states').whereIn('state_id', expired).delete());
+  }
+
+  async delete(stateIds: string[]): Promise<void> {
+    await this.session.query((db) => db('oauth_states').whereIn('state_id', stateIds).delete());
   }
 }

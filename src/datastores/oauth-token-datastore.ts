@@ -1,100 +1,181 @@
 import type { Knex } from 'knex';
 import { ConflictError, type Session } from '../db/session.ts';
-import type { AccountingSystem, Connection, LossReason, NewConnection, SealedTokens } from '../models/connection.ts';
-import { type ConnectionEventType, SERVICE } from '../models/connection-event.ts';
-import { nextCareOfActive, nextCareOfLost, nextCareOfUnknown } from '../models/maintenance.ts';
+import type {
+  AccountingSystem,
+  ActiveConnection,
+  Connection,
+  ConnectionKey,
+  EncryptedTokens,
+  LossReason,
+  NewConnection,
+  RealmId,
+} from '../models/connection.ts';
+import { type ConnectionEvent, SERVICE } from '../models/connection-event.ts';
+import { type Clock, fromNow } from '../utils/clock.ts';
 import { countChange } from './connection-counts.ts';
 import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
-import { LEASE_RUNNING_OUT, NO_CIPHERTEXT, NO_LEASE, toConnection, toRow, toTokenColumns } from './oauth-token-row.ts';
+import { NO_LEASE, NO_TOKENS, toConnection, toRow, toTokenColumns } from './oauth-token-row.ts';
 import type { PendingRevocation, PendingRevocationDatastore } from './pending-revocation-datastore.ts';
 
-/** What is noted of a refresh that failed. */
-export interface FailedRefresh {
-  /** Since when a refresh's outcome is unknown. */
-  startedAt: Date | undefined;
-  failures: number;
-  nextAttemptAt: Date | undefined;
-  /** Lets the lease run out instead of ending it. */
-  keepsLease: boolean;
-  /** No valid access token is left to serve. */
-  isFailing: boolean;
+/** What a change that ended a connection leaves to do. */
+export interface EndedConnection {
+  /** The event that was recorded. */
+  event: ConnectionEvent;
+  /** The grant to revoke now; absent if there is none. */
+  revocation: PendingRevocation | undefined;
 }
 
-/** The worker tries a revocation after this long: who noted it tries first. */
-const REVOCATION_HEADSTART_MS = 60_000;
+/** A refresh's response, ready to be saved. */
+export interface RefreshedTokens {
+  tokens: EncryptedTokens;
+  intuitTid: string | undefined;
+  nextMaintenanceAt: Date;
+}
 
-/** `oauth_tokens`: one current row for each connected organization, and the rows that came before it. */
+/** What is recorded of a refresh that failed. */
+export interface FailedRefresh {
+  /** When a refresh started whose outcome is unknown. */
+  startedAt: Date | undefined;
+  failures: number;
+  /** Milliseconds until the provider may be called again, by the database's clock. */
+  backOffMs: number;
+  /** Whether no valid access token is left to serve. */
+  isFailing: boolean;
+  intuitTid: string | undefined;
+  nextMaintenanceAt: Date | undefined;
+}
+
+/** The worker attempts a revocation after this time: the process that recorded it attempts it first. */
+const REVOCATION_HEAD_START_MS = 60_000;
+
+interface Dependencies {
+  session: Session;
+  clock: Clock;
+  events: ConnectionEventDatastore;
+  revocations: PendingRevocationDatastore;
+}
+
+/** `oauth_tokens`: one current row for each connected organization, and the rows before it. */
 export class OAuthTokenDatastore {
-  constructor(
-    private readonly session: Session,
-    private readonly events: ConnectionEventDatastore,
-    private readonly revocations: PendingRevocationDatastore,
-    private readonly now: () => Date,
-  ) {}
+  private readonly session: Session;
+  private readonly clock: Clock;
+  private readonly events: ConnectionEventDatastore;
+  private readonly revocations: PendingRevocationDatastore;
 
-  /** The organization's connection, active or lost: one row by its unique index, whatever the history. */
-  async findCurrent(organizationId: string, system: AccountingSystem): Promise<Connection | undefined> {
-    return this.session.query((db) => this.selectCurrent(db, organizationId, system));
+  constructor({ session, clock, events, revocations }: Dependencies) {
+    this.session = session;
+    this.clock = clock;
+    this.events = events;
+    this.revocations = revocations;
   }
 
-  /** True where an active connection of any organization uses the company. */
-  async isCompanyConnected(realmId: string, system: AccountingSystem): Promise<boolean> {
+  /** Returns the organization's current connection, active or lost, or undefined if there is none. */
+  async findCurrent(key: ConnectionKey): Promise<Connection | undefined> {
+    return this.session.query((db) => this.selectCurrent(db, key));
+  }
+
+  /** Reads the connection for a decision about its refresh token. `backOffMs`: until the provider may be called again. */
+  async findForRefresh(key: ConnectionKey): Promise<{ connection: Connection; backOffMs: number } | undefined> {
+    const row = await this.session.query((db) =>
+      db('oauth_tokens')
+        .where(currentOf(key))
+        .first('*', this.session.millisecondsUntil('next_refresh_attempt_at', 'back_off_ms')),
+    );
+    return row && { connection: toConnection(row), backOffMs: Math.max(0, Number(row.back_off_ms ?? 0)) };
+  }
+
+  /** True if a proven, active connection of any organization uses the company. */
+  async isCompanyConnected(system: AccountingSystem, realmId: RealmId): Promise<boolean> {
     const company = { realm_id: realmId, accounting_system: system, is_active: 1 as const };
-    return this.session.query(async (db) => (await db('oauth_tokens').where(company).first('token_id')) !== undefined);
+    const row = await this.session.query((db) =>
+      db('oauth_tokens').where(company).whereNotNull('last_verified_at').first('token_id'),
+    );
+    return row !== undefined;
   }
 
-  /** Stores a new connection in place of the organization's current one. May be repeated. Answers what is to be revoked now. */
-  async replaceActive(connection: NewConnection, actor: string): Promise<PendingRevocation | undefined> {
-    const { organizationId, system, realmId, tokenId } = connection;
+  /**
+   * Connect: stores a connection in place of the organization's current one. Safe to repeat after a lost response, and
+   * then returns undefined.
+   */
+  async replaceCurrent(
+    connection: NewConnection,
+    { actor, nextMaintenanceAt }: { actor: string; nextMaintenanceAt: Date },
+  ): Promise<EndedConnection | undefined> {
     return this.session.transaction(async (trx) => {
-      const current = await this.selectCurrent(trx, organizationId, system);
-      if (current?.tokenId === tokenId) return undefined; // stored before, by a try whose answer was lost
+      const current = await this.selectCurrent(trx, connection);
+      if (current?.tokenId === connection.tokenId) return undefined;
       if (current) await this.end(trx, current, 'replaced');
-      await trx('oauth_tokens').insert(toRow(connection, this.now()));
-      await countChange(trx, current && stateOf(current), 'active');
-      await this.tell(trx, connection, current ? 'reconnected' : 'connected', {
+      await trx('oauth_tokens').insert(toRow(connection, nextMaintenanceAt, this.clock.now()));
+      await countChange({ trx, clock: this.clock, from: current?.state, to: 'active' });
+      const event = await this.record(trx, connection, {
+        type: current ? 'reconnected' : 'connected',
         actor,
         intuitTid: connection.intuitTid,
       });
-      // The same company's old tokens are left alone: to revoke them could end the new grant.
-      return current && current.realmId !== realmId ? this.noteGrant(trx, current) : undefined;
+      // The same company's old tokens are not revoked: that could end the new grant.
+      const isOtherCompany = current && current.realmId !== connection.realmId;
+      return { event, revocation: isOtherCompany ? await this.scheduleRevocation(trx, current) : undefined };
     });
   }
 
   /**
-   * Takes the right to refresh: one conditional write, so that one process alone gets it. The lease ends by itself, by
-   * the database's clock. False where somebody else holds it or the connection changed since it was read.
+   * Acquires the lease by one conditional write, so that only one process gets it: a free one, or one whose takeover this
+   * process announced. False if the connection or its lease changed since it was read, or the lease is held.
    */
-  async acquireRefreshLease(connection: Connection, owner: string, milliseconds: number): Promise<boolean> {
+  async acquireLease(
+    connection: Connection,
+    { owner, nextMaintenanceAt }: { owner: string; nextMaintenanceAt: Date },
+  ): Promise<boolean> {
+    const { owner: holder, takeoverOwner } = connection.refresh;
+    if (holder !== undefined && takeoverOwner === undefined) return false;
     const changed = await this.session.query((db) =>
-      ifUnchanged(db, connection)
+      withLease(db, connection)
         .where('refresh_started_at', connection.refresh.startedAt ?? null)
-        .where('refresh_failures', connection.refresh.failures) // else its reader knows nothing of a back-off
-        .where((lease) =>
-          lease.whereNull('refresh_lease_expires_at').orWhere('refresh_lease_expires_at', '<=', this.session.clock()),
-        )
+        .where('refresh_failures', connection.refresh.failures) // otherwise the reader missed a back-off
         .update({
           refresh_lease_owner: owner,
-          refresh_lease_expires_at: this.session.clock(milliseconds),
-          refresh_started_at: this.now(),
-          next_care_at: nextCareOfUnknown(this.now(), milliseconds),
-          updated_at: this.now(),
+          refresh_takeover_owner: null,
+          refresh_started_at: this.clock.now(),
+          next_maintenance_at: nextMaintenanceAt,
+          updated_at: this.clock.now(),
         }),
     );
     return changed > 0;
   }
 
+  /** Announces that a process will take over the lease. Does nothing if the lease changed since it was read. */
+  async announceTakeover(connection: Connection, takeoverOwner: string): Promise<void> {
+    await this.session.query((db) => withLease(db, connection).update({ refresh_takeover_owner: takeoverOwner }));
+  }
+
+  /** Releases a lease under which nothing was sent, and clears its record. False if it is not in the row (yet). */
+  async abandonLease({ tokenId, generation, refresh }: Connection, owner: string): Promise<boolean> {
+    const changed = await this.session.query((db) =>
+      db('oauth_tokens')
+        .where({ token_id: tokenId, refresh_lease_owner: owner })
+        .update({ ...NO_LEASE, refresh_started_at: refresh.startedAt ?? null }),
+    );
+    if (changed > 0) return true;
+    const row = await this.session.query((db) => db('oauth_tokens').where('token_id', tokenId).first('generation'));
+    return row?.generation !== generation;
+  }
+
   /**
-   * Saves a refresh, whoever holds the lease by now: an answer that waited for the database is still the newest one, and
-   * revives a connection that is lost. False where the connection was refreshed, replaced or disconnected meanwhile.
+   * Saves a refresh, even if another process holds the lease by now: a response that waited for the database is still the newest, and
+   * revives a lost connection. `isSaved` is false if the connection was refreshed, replaced or disconnected meanwhile.
    */
-  async saveRefreshed(connection: Connection, tokens: SealedTokens): Promise<boolean> {
+  async saveRefreshed(
+    connection: Connection,
+    { tokens, intuitTid, nextMaintenanceAt }: RefreshedTokens,
+  ): Promise<{ isSaved: boolean; event?: ConnectionEvent }> {
     return this.session.transaction(async (trx) => {
-      const row = await this.selectCurrent(trx, connection.organizationId, connection.system);
-      if (row?.tokenId !== connection.tokenId || !isAnswered(row, connection)) return false;
-      // Who took it for lost has sent a token that this answer replaces: whether the grant survived that is not known.
-      const isInDoubt = connection.isActive && !row.isActive;
-      const doubt = { refresh_started_at: this.now(), next_care_at: nextCareOfUnknown(this.now()) };
+      const row = await this.selectCurrent(trx, connection);
+      if (row?.tokens?.refreshToken === tokens.refreshToken) return { isSaved: true }; // its response was lost
+      if (row?.tokenId !== connection.tokenId || !isSuperseding(connection, row)) return { isSaved: false };
+      const now = this.clock.now();
+      // A process that considered it lost has sent a token that this response replaces. Whether the grant survived that
+      // is unknown, so the worker refreshes it now.
+      const isInDoubt = connection.state === 'active' && row.state === 'lost';
       const saved = await trx('oauth_tokens')
         .where({ token_id: row.tokenId, generation: row.generation, current_key: 1 })
         .update({
@@ -107,123 +188,155 @@ export class OAuthTokenDatastore {
           refresh_failures: 0,
           next_refresh_attempt_at: null,
           is_refresh_failing: 0,
-          recoveries: 0,
-          next_care_at: nextCareOfActive({ ...row, ...tokens }, row.care.isExpiringTold, this.now()),
-          ...(isInDoubt ? doubt : {}),
-          last_refreshed_at: this.now(),
-          updated_at: this.now(),
+          recovery_attempts: 0,
+          refresh_started_at: isInDoubt ? now : null,
+          next_maintenance_at: isInDoubt ? now : nextMaintenanceAt,
+          last_refreshed_at: now,
+          ...(row.lastVerifiedAt ? { last_verified_at: now } : {}), // a refresh does not prove an unproven company
+          last_intuit_tid: intuitTid ?? null,
+          updated_at: now,
         });
-      if (saved === 0) throw new ConflictError('the connection was changed meanwhile');
-      const facts = { actor: SERVICE, intuitTid: tokens.intuitTid };
-      await countChange(trx, stateOf(row), 'active');
-      if (!row.isActive) await this.tell(trx, row, 'recovered', facts);
-      else if (row.refresh.isFailing) await this.tell(trx, row, 'refresh_recovered', facts);
-      return true;
+      if (saved === 0) throw new ConflictError();
+      await countChange({ trx, clock: this.clock, from: row.state, to: 'active' });
+      const type = row.state === 'lost' ? 'recovered' : row.refresh.isFailing ? 'refresh_recovered' : undefined;
+      if (!type) return { isSaved: true };
+      return { isSaved: true, event: await this.record(trx, row, { type, actor: SERVICE, intuitTid }) };
     });
   }
 
-  /** Notes a refresh that failed, and ends its lease. False where the lease is somebody else's by now. */
-  async failRefresh(
+  /**
+   * Records a refresh that failed, and releases its lease. Does nothing if another process owns the lease by now.
+   * Returns the event if the failure is the first that callers notice.
+   */
+  async releaseLease(
     connection: Connection,
     owner: string,
     failed: FailedRefresh,
-    intuitTid?: string,
-  ): Promise<boolean> {
+  ): Promise<ConnectionEvent | undefined> {
     return this.session.transaction(async (trx) => {
-      const held = () => ifUnchanged(trx, connection).where('refresh_lease_owner', owner);
-      // The row decides whether this is news, since what was read of it may be older than another's failure.
-      const isNews =
-        failed.isFailing && (await held().where({ is_refresh_failing: 0 }).update({ is_refresh_failing: 1 })) > 0;
-      if (isNews) await this.tell(trx, connection, 'refresh_failing', { actor: SERVICE, intuitTid });
-      const changed = await held().update({
-        ...(failed.keepsLease ? LEASE_RUNNING_OUT : NO_LEASE),
+      const held = () =>
+        trx('oauth_tokens').where({
+          token_id: connection.tokenId,
+          generation: connection.generation,
+          refresh_lease_owner: owner,
+        });
+      // The row decides whether this is the first failure, since another process may have failed meanwhile.
+      const isFirst =
+        failed.isFailing && (await held().where('is_refresh_failing', 0).update({ is_refresh_failing: 1 })) > 0;
+      await held().update({
+        ...NO_LEASE,
         refresh_started_at: failed.startedAt ?? null,
-        next_care_at: failed.startedAt ? nextCareOfUnknown(this.now()) : (connection.care.nextAt ?? null),
         refresh_failures: failed.failures,
-        next_refresh_attempt_at: failed.nextAttemptAt ?? null,
-        updated_at: this.now(),
+        next_refresh_attempt_at: failed.backOffMs > 0 ? this.session.databaseNow(failed.backOffMs) : null,
+        next_maintenance_at: failed.nextMaintenanceAt ?? null,
+        updated_at: this.clock.now(),
       });
-      return changed > 0;
+      if (!isFirst) return undefined;
+      const { intuitTid } = failed;
+      return this.record(trx, connection, { type: 'refresh_failing', actor: SERVICE, intuitTid });
     });
   }
 
-  /** Makes the connection a lost one. False where it changed since it was read. */
-  async deactivate(connection: Connection, reason: LossReason, intuitTid?: string): Promise<boolean> {
+  /** Marks the connection as lost. Returns undefined if it changed since it was read. */
+  async markLost(
+    connection: ActiveConnection,
+    {
+      reason,
+      intuitTid,
+      nextMaintenanceAt,
+    }: { reason: LossReason; intuitTid: string | undefined; nextMaintenanceAt: Date },
+  ): Promise<ConnectionEvent | undefined> {
     return this.session.transaction(async (trx) => {
-      const changed = await ifUnchanged(trx, connection).update({
-        ...this.inactive(connection, reason),
-        next_care_at: nextCareOfLost(reason, this.now(), 0, this.now()),
-        recoveries: 0,
+      const changed = await unchanged(trx, connection).update({
+        ...this.ended(connection, reason),
+        next_maintenance_at: nextMaintenanceAt,
+        recovery_attempts: 0,
       });
-      if (changed === 0) return false;
-      await countChange(trx, 'active', 'lost');
-      await this.tell(trx, connection, 'lost', { actor: SERVICE, reason, intuitTid });
-      return true;
+      if (changed === 0) return undefined;
+      await countChange({ trx, clock: this.clock, from: 'active', to: 'lost' });
+      return this.record(trx, connection, { type: 'lost', actor: SERVICE, reason, intuitTid });
     });
   }
 
-  /** Ends the organization's current connection. Answers what is to be revoked now. */
-  async disconnect(
-    organizationId: string,
-    system: AccountingSystem,
-    actor: string,
-  ): Promise<PendingRevocation | undefined> {
+  /** Disconnect: ends the organization's current connection. Returns undefined if there is none. */
+  async disconnect(key: ConnectionKey, actor: string): Promise<EndedConnection | undefined> {
     return this.session.transaction(async (trx) => {
-      const current = await this.selectCurrent(trx, organizationId, system);
+      const current = await this.selectCurrent(trx, key);
       if (!current) return undefined;
       await this.end(trx, current, 'disconnected');
-      await countChange(trx, stateOf(current), undefined);
-      await this.tell(trx, current, 'disconnected', { actor });
-      return this.noteGrant(trx, current);
+      await countChange({ trx, clock: this.clock, from: current.state, to: undefined });
+      const event = await this.record(trx, current, { type: 'disconnected', actor });
+      return { event, revocation: await this.scheduleRevocation(trx, current) };
     });
   }
 
   private async end(trx: Knex.Transaction, current: Connection, reason: 'replaced' | 'disconnected'): Promise<void> {
     const ended = await trx('oauth_tokens')
       .where({ token_id: current.tokenId, generation: current.generation })
-      .update({ ...this.inactive(current, reason), ...NO_CIPHERTEXT, next_care_at: null });
-    if (ended === 0) throw new ConflictError('the connection was changed meanwhile');
+      .update({ ...this.ended(current, reason), ...NO_TOKENS, next_maintenance_at: null });
+    if (ended === 0) throw new ConflictError();
   }
 
-  private inactive({ generation }: Connection, reason: LossReason | 'replaced' | 'disconnected') {
-    const now = this.now();
-    const ended = { is_active: 0, deactivated_at: now, deactivation_reason: reason, updated_at: now } as const;
-    return { ...NO_LEASE, ...ended, generation: generation + 1 };
+  private ended({ generation }: Connection, reason: LossReason | 'replaced' | 'disconnected') {
+    const now = this.clock.now();
+    return {
+      ...NO_LEASE,
+      is_active: 0,
+      deactivated_at: now,
+      deactivation_reason: reason,
+      generation: generation + 1,
+      updated_at: now,
+    } as const;
   }
 
-  /** A connection lost so long ago that its ciphertext was deleted has no grant to revoke. */
-  private async noteGrant(trx: Knex.Transaction, ended: Connection): Promise<PendingRevocation | undefined> {
-    if (ended.refreshToken === '') return undefined;
-    return this.revocations.append(trx, ended, new Date(this.now().getTime() + REVOCATION_HEADSTART_MS));
-  }
-
-  private async tell(
+  /** A connection whose ciphertext was purged has no grant to revoke. */
+  private async scheduleRevocation(
     trx: Knex.Transaction,
-    { organizationId, system, realmId }: Pick<NewConnection, 'organizationId' | 'system' | 'realmId'>,
-    type: ConnectionEventType,
-    facts: { actor: string; reason?: string; intuitTid?: string | undefined },
-  ): Promise<void> {
-    await this.events.append(trx, { organizationId, system, realmId, type, ...facts });
+    { system, realmId, tokens }: Connection,
+  ): Promise<PendingRevocation | undefined> {
+    if (!tokens) return undefined;
+    const grant = { system, realmId, refreshToken: tokens.refreshToken };
+    return this.revocations.append(trx, grant, fromNow(this.clock, REVOCATION_HEAD_START_MS));
   }
 
-  private async selectCurrent(db: Knex, organizationId: string, system: AccountingSystem) {
-    const row = await db('oauth_tokens')
-      .where({ organization_id: organizationId, accounting_system: system, current_key: 1 })
-      .first('*', this.session.isLeased());
+  private async record(
+    trx: Knex.Transaction,
+    { organizationId, system, realmId }: ConnectionKey & { realmId: RealmId },
+    facts: Pick<ConnectionEvent, 'type' | 'actor' | 'reason' | 'intuitTid'>,
+  ): Promise<ConnectionEvent> {
+    const event = { organizationId, system, realmId, ...facts };
+    await this.events.append(trx, event);
+    return event;
+  }
+
+  private async selectCurrent(db: Knex, key: ConnectionKey): Promise<Connection | undefined> {
+    const row = await db('oauth_tokens').where(currentOf(key)).first();
     return row && toConnection(row);
   }
 }
 
-/** True where the row is still what was refreshed, or was taken for lost since by somebody without the answer. */
-function isAnswered(row: Connection, refreshed: Connection): boolean {
-  return row.generation === refreshed.generation || (!row.isActive && row.generation === refreshed.generation + 1);
+/** True if the row is still what was refreshed, or was marked lost since by a process that did not have the response. */
+function isSuperseding(refreshed: Connection, row: Connection): boolean {
+  if (row.generation === refreshed.generation) return true;
+  return row.state === 'lost' && row.generation === refreshed.generation + 1;
 }
 
-function stateOf({ isActive }: Connection): 'active' | 'lost' {
-  return isActive ? 'active' : 'lost';
-}
-
-/** The active connection as it was read: a write to it finds no row where it changed since. */
-function ifUnchanged(db: Knex, { tokenId, generation }: Connection): Knex.QueryBuilder {
+/** The active connection as it was read: a write to it changes no row if the connection changed meanwhile. */
+function unchanged(db: Knex, { tokenId, generation }: ActiveConnection) {
   return db('oauth_tokens').where({ token_id: tokenId, generation, is_active: 1 });
+}
+
+/** The connection with the lease that was read: a write to it changes no row if either changed meanwhile. */
+function withLease(db: Knex, { tokenId, generation, refresh }: Connection) {
+  return db('oauth_tokens').where({
+    token_id: tokenId,
+    generation,
+    current_key: 1,
+    refresh_lease_owner: refresh.owner ?? null,
+    refresh_takeover_owner: refresh.takeoverOwner ?? null,
+  });
+}
+
+function currentOf({ organizationId, system }: ConnectionKey) {
+  return { organization_id: organizationId, accounting_system: system, current_key: 1 } as const;
 }

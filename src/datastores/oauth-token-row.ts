@@ -1,80 +1,93 @@
-import type { OAuthTokenRow, StoredInstant } from '../db/tables.ts';
-import type { Ciphertext, Connection, LossReason, NewConnection, SealedTokens } from '../models/connection.ts';
-import { nextCareOfActive } from '../models/maintenance.ts';
-
-/** A row as it is read: with the database's word on whether its lease still runs. */
-type ReadRow = OAuthTokenRow & { is_leased: 0 | 1 | null };
-
-/** A lease that is left to run out: its holder is done, and nobody needs to wait for his answer. */
-export const LEASE_RUNNING_OUT = { refresh_lease_owner: null };
+import { NO_CIPHERTEXT, type OAuthTokenRow, type OAuthTokenUpdate, type StoredInstant } from '../db/tables.ts';
+import type { Ciphertext, Connection, EncryptedTokens, LossReason, NewConnection } from '../models/connection.ts';
 
 /** No lease, and no refresh of unknown outcome. */
 export const NO_LEASE = {
   refresh_lease_owner: null,
-  refresh_lease_expires_at: null,
+  refresh_takeover_owner: null,
   refresh_started_at: null,
-};
+} as const satisfies OAuthTokenUpdate;
 
-/** What a disconnected or replaced row keeps of its tokens. */
-export const NO_CIPHERTEXT = { access_token: '' as Ciphertext, refresh_token: '' as Ciphertext };
+/** What a disconnected, replaced or purged row keeps of its tokens. */
+export const NO_TOKENS = {
+  access_token: NO_CIPHERTEXT,
+  refresh_token: NO_CIPHERTEXT,
+  token_digest: null,
+} as const satisfies OAuthTokenUpdate;
 
-/** A new connection's row. */
-export function toRow(connection: NewConnection, now: Date): Partial<OAuthTokenRow> {
+/** The row of a new connection. */
+export function toRow(connection: NewConnection, nextMaintenanceAt: Date, now: Date) {
   return {
     token_id: connection.tokenId,
     organization_id: connection.organizationId,
     accounting_system: connection.system,
     realm_id: connection.realmId,
     company_name: connection.companyName ?? null,
-    ...toTokenColumns(connection),
-    next_care_at: nextCareOfActive(connection, false, now),
+    ...toTokenColumns(connection.tokens),
+    last_verified_at: connection.lastVerifiedAt ?? null,
+    last_intuit_tid: connection.intuitTid ?? null,
+    next_maintenance_at: nextMaintenanceAt,
     created_at: now,
     updated_at: now,
   };
 }
 
 /** The columns that every token set changes. */
-export function toTokenColumns(tokens: SealedTokens): Partial<OAuthTokenRow> {
+export function toTokenColumns(tokens: EncryptedTokens) {
   return {
     access_token: tokens.accessToken,
     refresh_token: tokens.refreshToken,
+    token_digest: tokens.digest,
     access_token_expires_at: tokens.accessTokenExpiresAt,
     refresh_token_expires_at: tokens.refreshTokenExpiresAt,
-    refresh_token_hard_expires_at: tokens.refreshTokenHardExpiresAt ?? null,
-    last_intuit_tid: tokens.intuitTid ?? null,
-  };
+    is_refresh_expiry_assumed: tokens.isRefreshExpiryAssumed ? 1 : 0,
+    authorization_expires_at: tokens.authorizationExpiresAt ?? null,
+  } as const satisfies OAuthTokenUpdate;
 }
 
 /** A row as the service knows it. */
-export function toConnection(row: ReadRow): Connection {
-  return {
+export function toConnection(row: OAuthTokenRow): Connection {
+  const stored = {
     tokenId: row.token_id,
     organizationId: row.organization_id,
     system: row.accounting_system,
     realmId: row.realm_id,
     companyName: row.company_name ?? undefined,
-    accessToken: row.access_token,
-    refreshToken: row.refresh_token,
-    accessTokenExpiresAt: new Date(row.access_token_expires_at),
-    refreshTokenExpiresAt: new Date(row.refresh_token_expires_at),
-    refreshTokenHardExpiresAt: toInstant(row.refresh_token_hard_expires_at),
-    isActive: row.is_active === 1,
-    lossReason: row.is_active === 1 ? undefined : (row.deactivation_reason as LossReason),
     generation: row.generation,
     lastRefreshedAt: toInstant(row.last_refreshed_at),
-    deactivatedAt: toInstant(row.deactivated_at),
+    lastVerifiedAt: toInstant(row.last_verified_at),
     refresh: {
-      lease: row.is_leased === 1 ? 'held' : row.refresh_lease_owner === null ? 'free' : 'abandoned',
+      owner: row.refresh_lease_owner ?? undefined,
+      takeoverOwner: row.refresh_takeover_owner ?? undefined,
       startedAt: toInstant(row.refresh_started_at),
       failures: row.refresh_failures,
-      nextAttemptAt: toInstant(row.next_refresh_attempt_at),
       isFailing: row.is_refresh_failing === 1,
     },
-    care: {
-      nextAt: toInstant(row.next_care_at),
-      recoveries: row.recoveries,
-      isExpiringTold: row.is_expiring_told === 1,
+    maintenance: {
+      nextAt: toInstant(row.next_maintenance_at),
+      recoveryAttempts: row.recovery_attempts,
+      expiryNotifiedAt: toInstant(row.expiry_notified_at),
     },
+  } as const;
+  if (row.is_active === 1) return { ...stored, state: 'active', tokens: toTokens(row) };
+  return {
+    ...stored,
+    state: 'lost',
+    reason: row.deactivation_reason as LossReason,
+    lostAt: new Date(row.deactivated_at ?? row.updated_at),
+    tokens: row.refresh_token === NO_CIPHERTEXT ? undefined : toTokens(row),
+  };
+}
+
+function toTokens(row: OAuthTokenRow): EncryptedTokens {
+  return {
+    accessToken: row.access_token as Ciphertext,
+    accessTokenExpiresAt: new Date(row.access_token_expires_at),
+    refreshToken: row.refresh_token as Ciphertext,
+    refreshTokenExpiresAt: new Date(row.refresh_token_expires_at),
+    isRefreshExpiryAssumed: row.is_refresh_expiry_assumed === 1,
+    authorizationExpiresAt: toInstant(row.authorization_expires_at),
+    digest: row.token_digest ?? '',
   };
 }
 

@@ -2,57 +2,75 @@ import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { Session } from '../db/session.ts';
 import type { PendingRevocationRow } from '../db/tables.ts';
-import type { AccountingSystem, Ciphertext } from '../models/connection.ts';
+import type { AccountingSystem, Ciphertext, RealmId } from '../models/connection.ts';
+import type { Clock } from '../utils/clock.ts';
+
+/** A grant that no connection needs any more. */
+export interface Grant {
+  system: AccountingSystem;
+  /** Absent if it is not known which company it is for. */
+  realmId: RealmId | undefined;
+  refreshToken: Ciphertext;
+}
 
 /** A grant that is to be revoked. */
-export interface PendingRevocation {
+export interface PendingRevocation extends Grant {
   revocationId: string;
-  system: AccountingSystem;
-  realmId: string;
-  refreshToken: Ciphertext;
-  failures: number;
+  attempts: number;
   nextAttemptAt: Date;
   createdAt: Date;
 }
 
-/** `pending_revocations`: the grants that are still to be revoked. */
+/** `pending_revocations`: the outbox of grants to be revoked. */
 export class PendingRevocationDatastore {
-  constructor(
-    private readonly session: Session,
-    private readonly now: () => Date,
-  ) {}
+  private readonly session: Session;
+  private readonly clock: Clock;
 
-  /** Notes a grant that no other change belongs to. @param nextAttemptAt when the worker may try: whoever notes it tries first */
-  async record(grant: Pick<PendingRevocation, 'system' | 'realmId' | 'refreshToken'>, nextAttemptAt: Date) {
+  constructor({ session, clock }: { session: Session; clock: Clock }) {
+    this.session = session;
+    this.clock = clock;
+  }
+
+  /** Records a grant that belongs to no other change. @param nextAttemptAt when the worker attempts it */
+  async record(grant: Grant, nextAttemptAt: Date): Promise<PendingRevocation> {
     return this.session.query((db) => this.append(db, grant, nextAttemptAt));
   }
 
-  /** Notes a grant in the transaction that ends its connection. */
-  async append(
-    db: Knex,
-    { system, realmId, refreshToken }: Pick<PendingRevocation, 'system' | 'realmId' | 'refreshToken'>,
-    nextAttemptAt: Date,
-  ): Promise<PendingRevocation> {
-    const revocation = { revocationId: randomUUID(), system, realmId, refreshToken, failures: 0 };
+  /** Records a grant in the transaction that ends its connection. @param nextAttemptAt when the worker attempts it */
+  async append(db: Knex, { system, realmId, refreshToken }: Grant, nextAttemptAt: Date): Promise<PendingRevocation> {
+    const revocation = {
+      revocationId: randomUUID(),
+      system,
+      realmId,
+      refreshToken,
+      attempts: 0,
+      nextAttemptAt,
+      createdAt: this.clock.now(),
+    };
     await db('pending_revocations').insert({
       revocation_id: revocation.revocationId,
       accounting_system: system,
-      realm_id: realmId,
+      realm_id: realmId ?? null,
       refresh_token: refreshToken,
       next_attempt_at: nextAttemptAt,
-      created_at: this.now(),
+      created_at: revocation.createdAt,
     });
-    return { ...revocation, nextAttemptAt, createdAt: this.now() };
+    return revocation;
   }
 
-  async listDue(now: Date, most: number): Promise<PendingRevocation[]> {
+  /** Returns the revocations that are due, the earliest first. */
+  async listDue(systems: AccountingSystem[], limit: number): Promise<PendingRevocation[]> {
     const rows = await this.session.query((db) =>
-      db('pending_revocations').where('next_attempt_at', '<=', now).orderBy('next_attempt_at').limit(most),
+      db('pending_revocations')
+        .where('next_attempt_at', '<=', this.clock.now())
+        .whereIn('accounting_system', systems)
+        .orderBy('next_attempt_at')
+        .limit(limit),
     );
     return rows.map(toRevocation);
   }
 
-  /** Takes the right to try until an instant. Undefined where somebody else has it. */
+  /** Acquires the right to attempt it until an instant. Returns undefined if another worker has it. */
   async claim(revocation: PendingRevocation, until: Date): Promise<PendingRevocation | undefined> {
     const { revocationId, nextAttemptAt } = revocation;
     const changed = await this.session.query((db) =>
@@ -63,16 +81,16 @@ export class PendingRevocationDatastore {
     return changed > 0 ? { ...revocation, nextAttemptAt: until } : undefined;
   }
 
-  async postpone({ revocationId, failures }: PendingRevocation, until: Date): Promise<void> {
+  async postpone({ revocationId, attempts }: PendingRevocation, until: Date): Promise<void> {
     await this.session.query((db) =>
       db('pending_revocations')
         .where('revocation_id', revocationId)
-        .update({ failures: failures + 1, next_attempt_at: until }),
+        .update({ attempts: attempts + 1, next_attempt_at: until }),
     );
   }
 
-  /** Moves all that is noted for a company to an instant at the soonest. */
-  async postponeAll(realmId: string, system: AccountingSystem, until: Date): Promise<void> {
+  /** Moves every revocation of a company to this instant or later. */
+  async deferCompany({ system, realmId, until }: { system: AccountingSystem; realmId: RealmId; until: Date }) {
     await this.session.query((db) =>
       db('pending_revocations')
         .where({ realm_id: realmId, accounting_system: system })
@@ -90,9 +108,9 @@ function toRevocation(row: PendingRevocationRow): PendingRevocation {
   return {
     revocationId: row.revocation_id,
     system: row.accounting_system,
-    realmId: row.realm_id,
+    realmId: row.realm_id ?? undefined,
     refreshToken: row.refresh_token,
-    failures: row.failures,
+    attempts: row.attempts,
     nextAttemptAt: new Date(row.next_attempt_at),
     createdAt: new Date(row.created_at),
   };

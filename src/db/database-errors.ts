@@ -30,15 +30,14 @@ export function withoutValues(error: unknown): unknown {
   return isDriver ? new DatabaseError(code ?? `ERRNO_${errno}`, errno) : error;
 }
 
-/** What callers are told while the database is away. */
+/** The error that callers receive while the database is unavailable. Its cause names the driver's code, for the log. */
 export function unavailable(error: unknown): AppError {
-  const { code, name } = error as DriverError;
-  return new AppError(
-    'service_unavailable',
-    'The database of this service is not available just now.',
-    5,
-    code ?? name,
-  );
+  const { code, name, errno } = error as DriverError;
+  return new AppError('service_unavailable', {
+    detail: 'The database of this service is not available at the moment.',
+    retryAfterSeconds: 5,
+    cause: new DatabaseError(code ?? name ?? 'unknown', errno),
+  });
 }
 
 /** True where a row with this unique key is already there. */
@@ -53,7 +52,7 @@ export function isDeadlock(error: unknown): boolean {
   return [1213, 1205, 1020, 1180, 3101].includes(errno) || /^SQLITE_BUSY/.test(code);
 }
 
-const NOT_MIGRATED = new Set(['ER_NO_SUCH_TABLE', 'ER_BAD_FIELD_ERROR', 'ER_BAD_DB_ERROR']);
+const NOT_MIGRATED = new Set(['ER_NO_SUCH_TABLE', 'ER_BAD_DB_ERROR']);
 const REFUSING = new Set([
   'ER_CON_COUNT_ERROR',
   'ER_TOO_MANY_USER_CONNECTIONS',
@@ -83,6 +82,6 @@ export function isAway(error: unknown): boolean {
     REFUSING_ERRNOS.has(errno) ||
     /^SQLITE_(CANTOPEN|FULL|IOERR|NOMEM|PROTOCOL|READONLY)/.test(code) ||
     /^(E[A-Z]{3,}|EAI_\w+|PROTOCOL_\w+)$/.test(code) || // errno of the connection
-    /no such (table|column)|closed state|connection is not open|aborted/i.test(message)
+    /no such table|closed state|connection is not open|aborted/i.test(message)
   );
 }

@@ -1,109 +1,176 @@
-import type { CareDatastore } from '../datastores/maintenance-datastore.ts';
-import { AppError } from '../errors.ts';
-import type { Connection } from '../models/connection.ts';
-import * as care from '../models/maintenance.ts';
+import type { MaintenanceDatastore } from '../datastores/maintenance-datastore.ts';
+import { hasCode } from '../errors.ts';
+import type { ActiveConnection, Connection, LostConnection } from '../models/connection.ts';
+import * as maintenance from '../models/maintenance.ts';
+import { logEvent } from '../observability/event-log.ts';
 import type { Logger } from '../observability/logger.ts';
-import { NOT_CALLED, type TokenManager } from '../services/token-manager.ts';
-import { type AccountingStrategy, ProviderError } from '../strategies/accounting-strategy.ts';
+import { isUsable } from '../services/refresh-policy.ts';
+import type { TokenManager } from '../services/token-manager.ts';
+import type { RefreshResult } from '../services/token-refresher.ts';
+import { isProviderError, type ProviderError } from '../strategies/provider-error.ts';
+import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
+import { type Clock, fromNow } from '../utils/clock.ts';
+import type { Job, JobOutcome } from './job.ts';
 
 const MINUTE_MS = 60_000;
-/** How long a worker has a connection for itself; where the provider is in trouble, also when it is tried again. */
+const DAY_MS = 24 * 60 * MINUTE_MS;
+/** How long a worker has a connection for itself; also when a connection is retried whose provider is down. */
 const CLAIM_MS = 10 * MINUTE_MS;
-/** A row that something is wrong with is left alone for so long. */
-const POISONED_MS = 6 * 60 * MINUTE_MS;
-/** A company that has no name is asked for it again after its next refresh, not before. */
-const NAMELESS = '';
+/** When a connection is retried whose maintenance failed by an internal fault. */
+const FAULT_RETRY_MS = 6 * 60 * MINUTE_MS;
 
-/** How a connection's care went. `quiet`: the provider was not called. `trouble`: it would meet the next one as well. */
-export type CareOutcome = 'called' | 'quiet' | 'trouble';
+interface Dependencies {
+  strategies: StrategyRegistry;
+  connections: MaintenanceDatastore;
+  tokenManager: TokenManager;
+  clock: Clock;
+  logger: Logger;
+  pauseMs: number;
+}
 
-/** Does for one connection what is due: keeps it alive, tells its end, reads its company's name, recovers or forgets it. */
-export class Caretaker {
-  constructor(
-    private readonly strategy: AccountingStrategy,
-    private readonly connections: CareDatastore,
-    private readonly tokenManager: TokenManager,
-    private readonly logger: Logger,
-    private readonly now: () => Date,
-  ) {}
+/** Keeps connections alive, notifies before their authorization ends, reads company names, and recovers lost connections. */
+export class MaintenanceJob implements Job<Connection> {
+  readonly name = 'maintenance';
+  readonly concurrency = 1;
+  readonly intervalMs = 5_000;
+  readonly pauseMs: number;
+  private readonly strategies: StrategyRegistry;
+  private readonly connections: MaintenanceDatastore;
+  private readonly tokenManager: TokenManager;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
 
-  async listDue(most: number): Promise<Connection[]> {
-    return this.connections.listDue(most);
+  constructor(dependencies: Dependencies) {
+    this.strategies = dependencies.strategies;
+    this.connections = dependencies.connections;
+    this.tokenManager = dependencies.tokenManager;
+    this.clock = dependencies.clock;
+    this.logger = dependencies.logger;
+    this.pauseMs = dependencies.pauseMs;
   }
 
-  async care(due: Connection): Promise<CareOutcome> {
-    const claimed = await this.connections.claim(due, this.after(CLAIM_MS));
-    if (!claimed) return 'quiet'; // somebody else has it
+  async listDue(limit: number): Promise<Connection[]> {
+    return this.connections.listDue(this.strategies.systems(), limit);
+  }
+
+  async claim(connection: Connection): Promise<Connection | undefined> {
+    return this.connections.claim(connection, fromNow(this.clock, CLAIM_MS));
+  }
+
+  /** An internal fault concerns one connection: the others are maintained all the same. */
+  async run(connection: Connection): Promise<JobOutcome> {
     try {
-      return await (claimed.isActive ? this.keep(claimed) : this.recoverOrForget(claimed));
-    } catch (error) {
-      if (error instanceof AppError && error.reason === NOT_CALLED) return 'quiet'; // its claim runs out: due again
-      if (isProviderTrouble(error)) return 'trouble';
-      if (error instanceof AppError && error.code === 'service_unavailable') throw error;
-      if (isSettled(error)) return 'called';
-      this.logger.error({ err: error, token_id: due.tokenId, organization_id: due.organizationId }, 'care failed');
-      await this.connections.schedule(claimed, this.after(POISONED_MS));
-      return 'quiet';
+      return await (connection.state === 'active' ? this.maintain(connection) : this.recoverOrPurge(connection));
+    } catch (err) {
+      if (hasCode(err, 'service_unavailable')) throw err;
+      const { organizationId, tokenId } = connection;
+      const event = 'maintenance.failed';
+      this.logger.error({ event, organization_id: organizationId, token_id: tokenId, err }, event);
+      await this.connections.schedule(connection, fromNow(this.clock, FAULT_RETRY_MS));
+      return 'skipped';
     }
   }
 
-  private async keep(connection: Connection): Promise<CareOutcome> {
-    const isTold = connection.care.isExpiringTold || care.needsTelling(connection, this.now());
-    if (isTold && !connection.care.isExpiringTold) await this.connections.tellExpiring(connection);
-    const isDue = care.needsKeepAlive(connection, this.now());
-    if (isDue) await this.tokenManager.refresh(connection);
-    const companyName = connection.companyName ?? (await this.readName(connection)) ?? NAMELESS;
-    await this.connections.schedule(
-      connection,
-      care.nextCareOfActive({ ...connection, companyName }, isTold, this.now()),
-    );
-    return isDue || connection.companyName === undefined ? 'called' : 'quiet';
-  }
-
-  private async readName({ organizationId, realmId, ...claimed }: Connection): Promise<string | undefined> {
-    const { connection, accessToken } = await this.tokenManager.accessToken(organizationId);
-    const name = await this.strategy.companyName(realmId, accessToken).catch((error) => {
-      if (error instanceof ProviderError && error.failure === 'refused') return undefined;
-      throw error;
-    });
-    if (name !== undefined && connection.tokenId === claimed.tokenId) {
-      await this.connections.saveCompanyName(connection, name);
+  private async maintain(claimed: ActiveConnection): Promise<JobOutcome> {
+    const policy = this.policyOf(claimed);
+    const now = this.clock.now();
+    const connection = await this.notifyExpiry(claimed);
+    const isVerification = maintenance.needsVerification(connection, now, policy);
+    if (maintenance.needsKeepAlive(connection, now, policy) || (isVerification && !this.isProofPending(connection))) {
+      const result = await this.tokenManager.refresh(connection);
+      if (result.outcome !== 'current' || !isVerification) return toJobOutcome(result);
+      return this.verifyCompany(result.connection);
     }
-    return name;
+    if (isVerification) return this.verifyCompany(connection);
+    await this.schedule(connection);
+    return 'skipped';
   }
 
-  private async recoverOrForget(connection: Connection): Promise<CareOutcome> {
-    if (care.isForgotten(connection, this.now())) {
-      await this.connections.forget(connection);
-    } else if (care.isRecoverable(connection, this.now())) {
-      await this.recover(connection);
-      return 'called';
-    } else {
-      await this.connections.failRecovery(connection);
-    }
-    return 'quiet';
+  /** True if the company was never confirmed and the access token can still be used to ask for it. */
+  private isProofPending(connection: ActiveConnection): boolean {
+    return connection.lastVerifiedAt === undefined && isUsable(connection, this.clock.now());
   }
 
-  private async recover(connection: Connection): Promise<void> {
+  private async notifyExpiry(connection: ActiveConnection): Promise<ActiveConnection> {
+    const now = this.clock.now();
+    const noticeMs = maintenance.dueExpiryNotice(connection, now, this.policyOf(connection));
+    if (noticeMs === undefined) return connection;
+    const event = await this.connections.recordExpiryNotice(connection, `within_${noticeMs / DAY_MS}_days`);
+    if (event) logEvent(this.logger, event);
+    return { ...connection, maintenance: { ...connection.maintenance, expiryNotifiedAt: now } };
+  }
+
+  /** Reads the company again: a name that changed, or the proof of a connection that is unproven since connect. */
+  private async verifyCompany(connection: ActiveConnection): Promise<JobOutcome> {
+    const { accessToken } = this.tokenManager.open(connection);
     try {
-      await this.tokenManager.recover(connection);
+      const { name } = await this.strategies.get(connection.system).readCompany(connection.realmId, accessToken);
+      await this.connections.saveCompany(connection, name);
     } catch (error) {
-      if (!(error instanceof ProviderError) || error.failure !== 'refused') throw error;
-      await this.connections.failRecovery(connection);
+      if (!isProviderError(error)) throw error;
+      if (error.failure !== 'rejected') return 'provider_down';
+      if (!connection.lastVerifiedAt) {
+        await this.endUnproven(connection, error);
+        return 'done';
+      }
+      this.logRejectedCompany(connection, error);
     }
+    await this.schedule({ ...connection, lastVerifiedAt: this.clock.now() });
+    return 'done';
   }
 
-  private after(milliseconds: number): Date {
-    return new Date(this.now().getTime() + milliseconds);
+  private async endUnproven(connection: ActiveConnection, error: ProviderError): Promise<void> {
+    const event = await this.connections.endUnproven(connection, error.details.intuitTid);
+    if (event) logEvent(this.logger, event);
+  }
+
+  /** The refresh succeeded, so that the grant is alive: the connection remains. */
+  private logRejectedCompany({ organizationId, realmId }: ActiveConnection, error: ProviderError): void {
+    const event = 'maintenance.company_rejected';
+    this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, ...error.toLog() }, event);
+  }
+
+  private async recoverOrPurge(lost: LostConnection): Promise<JobOutcome> {
+    if (maintenance.purgeAt(lost) <= this.clock.now()) {
+      await this.connections.purgeTokens(lost);
+      return 'skipped';
+    }
+    if (!maintenance.isRecoverable(lost, this.clock.now())) {
+      await this.connections.schedule(lost, maintenance.purgeAt(lost));
+      return 'skipped';
+    }
+    const result = await this.tokenManager.recover(lost);
+    if (result.outcome !== 'failed' || result.error.failure !== 'rejected') return toJobOutcome(result);
+    await this.recordRecoveryAttempt(lost);
+    return 'done';
+  }
+
+  private async recordRecoveryAttempt(lost: LostConnection): Promise<void> {
+    const recoveryAttempts = lost.maintenance.recoveryAttempts + 1;
+    const attempted = { ...lost, maintenance: { ...lost.maintenance, recoveryAttempts } };
+    const next = maintenance.nextMaintenanceAt(attempted, this.clock.now(), this.policyOf(lost));
+    await this.connections.recordRecoveryAttempt(lost, { recoveryAttempts, nextMaintenanceAt: next });
+  }
+
+  private async schedule(connection: ActiveConnection): Promise<void> {
+    const next = maintenance.nextMaintenanceAt(connection, this.clock.now(), this.policyOf(connection));
+    await this.connections.schedule(connection, next);
+  }
+
+  private policyOf({ system }: Connection): maintenance.MaintenancePolicy {
+    return this.strategies.get(system).profile.maintenance;
   }
 }
 
-function isProviderTrouble(error: unknown): boolean {
-  if (error instanceof ProviderError) return error.failure !== 'refused';
-  return error instanceof AppError && ['provider_unavailable', 'provider_error'].includes(error.code);
-}
-
-/** The connection was lost, ended or replaced meanwhile: nothing is left to be done. */
-function isSettled(error: unknown): boolean {
-  return error instanceof AppError && ['reauthorization_required', 'connection_not_found'].includes(error.code);
+/** A connection that was not refreshed remains claimed, and is due again when its claim ends. */
+function toJobOutcome(result: RefreshResult): JobOutcome {
+  switch (result.outcome) {
+    case 'current':
+    case 'ended':
+      return 'done';
+    case 'deferred':
+      return 'skipped';
+    case 'failed':
+      return result.error.failure === 'request_rejected' ? 'done' : 'provider_down';
+  }
 }

@@ -4,111 +4,113 @@ import type { ConnectionEventDatastore } from '../datastores/connection-event-da
 import type { WebhookQueue, WebhookQueueDatastore } from '../datastores/webhook-queue-datastore.ts';
 import type { RecordedEvent } from '../models/connection-event.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { EventFields, WebhookBody } from '../schemas/events.ts';
-import type { InFlight } from '../utils/background-tasks.ts';
+import { toEventFields, type WebhookBody } from '../schemas/events.ts';
+import { type Clock, fromNow } from '../utils/clock.ts';
+import type { Job, JobOutcome } from './job.ts';
 
 const MINUTE_MS = 60_000;
 const TIMEOUT_MS = 10_000;
-/** A deliverer has a queue for itself for so long after each delivery. */
+/** A worker has a queue for itself for this long after each delivery. */
 const CLAIM_MS = 3 * TIMEOUT_MS;
 const BACK_OFF_MS = [5_000, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * 60 * MINUTE_MS, 6 * 60 * MINUTE_MS];
-/** An event that nobody took for so long is given up, so that the ones behind it get their turn. */
-const GIVE_UP_MS = 3 * 24 * 60 * MINUTE_MS;
-/** Not even offered any more: it comes from a time when nobody was there to deliver it. */
-const TOO_OLD_MS = GIVE_UP_MS + 24 * 60 * MINUTE_MS;
-/** More first tries at once are left to the worker. */
-const MOST_AT_ONCE = 20;
+/** An event that was rejected for this long is dropped, so that the events behind it are delivered. */
+const DROP_MS = 3 * 24 * 60 * MINUTE_MS;
+/** An event older than this is dropped without an attempt: it occurred when no worker was running. */
+const TOO_OLD_MS = DROP_MS + 24 * 60 * MINUTE_MS;
+
+interface Dependencies {
+  receiver: { url: string; secret: string };
+  events: ConnectionEventDatastore;
+  queues: WebhookQueueDatastore;
+  clock: Clock;
+  logger: Logger;
+}
 
 /** Posts each organization's events in their order, at least once, as Standard Webhooks. */
-export class Webhooks {
+export class WebhookJob implements Job<WebhookQueue> {
+  readonly name = 'webhooks';
+  readonly concurrency = 8;
+  readonly intervalMs = 1_000;
+  readonly pauseMs = 0;
   private readonly url: string;
   private readonly signer: Webhook;
   private readonly agent = new Agent({ connect: { timeout: TIMEOUT_MS } });
-  private delivering = 0;
-  private isStopped = false;
+  private readonly events: ConnectionEventDatastore;
+  private readonly queues: WebhookQueueDatastore;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private isStopping = false;
 
-  constructor(
-    receiver: { url: string; secret: string },
-    private readonly events: ConnectionEventDatastore,
-    private readonly queues: WebhookQueueDatastore,
-    private readonly inFlight: InFlight,
-    private readonly logger: Logger,
-    private readonly now: () => Date,
-    private readonly timeoutMs = TIMEOUT_MS,
-  ) {
+  constructor({ receiver, events, queues, clock, logger }: Dependencies) {
     this.url = receiver.url;
     this.signer = new Webhook(receiver.secret);
+    this.events = events;
+    this.queues = queues;
+    this.clock = clock;
+    this.logger = logger;
   }
 
-  /** The first try, behind the request that made the event. */
-  announce(organizationId: string): void {
-    if (this.isStopped || this.delivering >= MOST_AT_ONCE) return;
-    this.delivering += 1;
-    const delivery = this.inFlight.track(this.deliverNow(organizationId)).finally(() => {
-      this.delivering -= 1;
-    });
-    delivery.catch((err) => this.logger.warn({ err, organization_id: organizationId }, 'webhook left to the worker'));
+  async listDue(limit: number): Promise<WebhookQueue[]> {
+    return this.queues.listDue(this.clock.now(), limit);
   }
 
-  async listDue(most: number): Promise<WebhookQueue[]> {
-    return this.queues.listDue(this.now(), most);
+  async claim(queue: WebhookQueue): Promise<WebhookQueue | undefined> {
+    return this.queues.claim(queue, fromNow(this.clock, CLAIM_MS));
   }
 
-  /** Delivers what waits in a queue, up to the first event that the receiver does not take. */
-  async deliver(due: WebhookQueue): Promise<void> {
-    let queue = await this.queues.claim(due, this.after(CLAIM_MS));
-    while (queue && !this.isStopped) {
-      const [event] = await this.events.listAfter(queue.organizationId, queue.deliveredPosition, 1);
+  /** Delivers a queue's events up to the first one that the receiver rejects. */
+  async run(claimed: WebhookQueue): Promise<JobOutcome> {
+    let queue: WebhookQueue | undefined = claimed;
+    while (queue && !this.isStopping) {
+      const event = await this.events.findNext(queue.organizationId, queue.deliveredPosition);
       if (!event) {
-        if (await this.queues.finish(queue)) return;
-        queue = await this.queues.reread(queue); // an event came in meanwhile
-      } else if (await this.isSettled(event)) {
-        queue = await this.queues.advance(queue, event.position, this.after(CLAIM_MS));
+        if (await this.queues.finish(queue)) break;
+        queue = await this.queues.reread(queue); // an event was enqueued meanwhile
+      } else if (await this.deliverOrDrop(event)) {
+        queue = await this.queues.advance(queue, event.position, fromNow(this.clock, CLAIM_MS));
       } else {
-        await this.queues.postpone(queue, this.after(backOff(queue.failures)));
-        return;
+        await this.queues.postpone(queue, fromNow(this.clock, this.backOffMs(queue.attempts)));
+        break;
       }
     }
+    return 'done';
   }
 
-  /** Begins no more posts. Those on their way are in flight still. */
+  /** Begins no more deliveries. */
   stop(): void {
-    this.isStopped = true;
+    this.isStopping = true;
   }
 
   async close(): Promise<void> {
     await this.agent.destroy();
   }
 
-  private async deliverNow(organizationId: string): Promise<void> {
-    const queue = await this.queues.find(organizationId);
-    if (queue && queue.nextAttemptAt <= this.now()) await this.deliver(queue);
-  }
-
-  /** True where the receiver took the event, or it is too old to be offered again. */
-  private async isSettled(event: RecordedEvent): Promise<boolean> {
+  /** True if the receiver accepted the event, or if it is too old to be delivered again. */
+  private async deliverOrDrop(event: RecordedEvent): Promise<boolean> {
     const context = { organization_id: event.organizationId, event_id: event.eventId, type: event.type };
-    const age = this.now().getTime() - event.occurredAt.getTime();
-    const reason = age > TOO_OLD_MS ? 'too old' : await this.post(event);
-    if (reason === undefined) return true;
-    if (age > GIVE_UP_MS) {
-      this.logger.error({ ...context, reason }, 'webhook given up');
+    const ageMs = this.clock.now().getTime() - event.occurredAt.getTime();
+    const failure = ageMs > TOO_OLD_MS ? 'too old' : await this.deliver(event);
+    if (failure === undefined) return true;
+    if (ageMs > DROP_MS) {
+      this.logger.error({ event: 'webhook.dropped', ...context, reason: failure }, 'webhook.dropped');
       return true;
     }
-    this.logger.warn({ ...context, reason }, 'webhook not taken');
+    this.logger.warn({ event: 'webhook.failed', ...context, reason: failure }, 'webhook.failed');
     return false;
   }
 
-  /** Answers why it failed, or nothing. */
-  private async post(event: RecordedEvent): Promise<string | undefined> {
+  /** Returns why the delivery failed, or undefined if it succeeded. */
+  private async deliver(event: RecordedEvent): Promise<string | undefined> {
     const body = JSON.stringify({
       type: event.type,
       timestamp: event.occurredAt,
       data: { organization_id: event.organizationId, accounting_system: event.system, ...toEventFields(event) },
     } satisfies WebhookBody);
-    const sentAt = this.now();
+    const sentAt = this.clock.now();
+    const abort = new AbortController();
+    const timer = this.clock.startTimer(TIMEOUT_MS, () => abort.abort());
     try {
-      const answer = await request(this.url, {
+      const response = await request(this.url, {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
@@ -118,34 +120,21 @@ export class Webhooks {
         },
         body,
         dispatcher: this.agent,
-        signal: AbortSignal.timeout(this.timeoutMs),
+        signal: abort.signal,
       });
-      await answer.body.dump();
-      return answer.statusCode >= 200 && answer.statusCode < 300 ? undefined : `status ${answer.statusCode}`;
+      await response.body.dump();
+      return response.statusCode >= 200 && response.statusCode < 300 ? undefined : `status ${response.statusCode}`;
     } catch (error) {
+      if (abort.signal.aborted) return 'timeout';
       const { code, name } = error as { code?: unknown; name: string };
       return typeof code === 'string' ? code : name;
+    } finally {
+      timer.cancel();
     }
   }
 
-  private after(milliseconds: number): Date {
-    return new Date(this.now().getTime() + milliseconds);
+  private backOffMs(attempts: number): number {
+    const milliseconds = BACK_OFF_MS[attempts] ?? BACK_OFF_MS.at(-1) ?? 0;
+    return milliseconds * (0.75 + this.clock.random() / 2);
   }
-}
-
-/** An event's fields as callers and receivers see them. */
-export function toEventFields(event: RecordedEvent): EventFields {
-  return {
-    event_id: event.eventId,
-    type: event.type,
-    reason: event.reason ?? null,
-    realm_id: event.realmId ?? null,
-    actor: event.actor,
-    intuit_tid: event.intuitTid ?? null,
-    occurred_at: event.occurredAt,
-  };
-}
-
-function backOff(failures: number): number {
-  return (BACK_OFF_MS[failures] ?? BACK_OFF_MS.at(-1) ?? 0) * (0.75 + Math.random() / 2);
 }

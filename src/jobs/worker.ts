@@ -1,168 +1,138 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { ConnectionEventDatastore } from '../datastores/connection-event-datastore.ts';
-import type { OAuthStateDatastore } from '../datastores/oauth-state-datastore.ts';
-import type { PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
-import { AppError } from '../errors.ts';
+import { hasCode } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { GrantRevoker } from '../services/grant-revoker.ts';
-import type { CareOutcome, Caretaker } from './maintenance-job.ts';
-import type { Webhooks } from './webhook-job.ts';
+import { backOffMs, jitter } from '../utils/back-off.ts';
+import type { Clock } from '../utils/clock.ts';
+import type { Job } from './job.ts';
 
-const TICK_MS = 5_000;
-/** A few calls to the provider in a second, from each replica. */
-const PACE_MS = 300;
 const BATCH = 100;
-const WEBHOOKS_AT_ONCE = 8;
-/** Where the provider is in trouble it is left alone, doubling from the first pause to the longest. */
-const FIRST_PAUSE_MS = 15_000;
-const LONGEST_PAUSE_MS = 5 * 60_000;
-const REVOCATION_CLAIM_MS = 60_000;
-const DAY_MS = 86_400_000;
-const EVENTS_KEPT_MS = 400 * DAY_MS;
-/** Beyond their expiry, for replicas whose clocks differ: a state that is forgotten could be used again. */
-const STATES_KEPT_MS = DAY_MS;
+/** So many items in a row must fail before the provider is considered down: one alone may be faulty itself. */
+const FAILURES_BEFORE_COOLDOWN = 3;
+/** Pauses of a job whose provider is down. */
+const MIN_COOLDOWN_MS = 15_000;
+const MAX_COOLDOWN_MS = 5 * 60_000;
 
-/** What the worker works with. */
-interface WorkerParts {
-  caretaker: Caretaker;
-  revocations: PendingRevocationDatastore;
-  revoker: GrantRevoker;
-  webhooks: Webhooks | undefined;
-  states: OAuthStateDatastore;
-  events: ConnectionEventDatastore;
+interface Dependencies {
+  jobs: Job[];
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics;
 }
 
-interface Job {
-  name: string;
-  work: () => Promise<void>;
-}
-
-/**
- * Does what is due though nobody asks: cares for connections, makes revocations, delivers webhooks, cleans up. Any number
- * of workers share the work: each thing is claimed by a conditional write before it is done.
- */
+/** Runs the jobs, each at its own pace: a slow webhook receiver delays no connection's maintenance. */
 export class Worker {
-  private readonly jobs: Job[] = [
-    { name: 'connections', work: () => this.careForConnections() },
-    { name: 'revocations', work: () => this.makeRevocations() },
-    { name: 'webhooks', work: () => this.deliverWebhooks() },
-    { name: 'clean-up', work: () => this.cleanUp() },
-  ];
+  private readonly runners: JobRunner[];
   private readonly stopping = new AbortController();
-  private running: Promise<void> | undefined;
-  private troubles = 0;
-  private resumeAt = 0;
+  private running: Promise<unknown> | undefined;
 
-  constructor(
-    private readonly parts: WorkerParts,
-    private readonly logger: Logger,
-    private readonly metrics: Metrics,
-    private readonly now: () => Date,
-    private readonly paceMs = PACE_MS,
-  ) {}
-
-  start(): void {
-    this.running ??= this.run();
+  constructor({ jobs, ...dependencies }: Dependencies) {
+    this.runners = jobs.map((job) => new JobRunner({ job, ...dependencies, signal: this.stopping.signal }));
   }
 
-  /** Finishes what it is at. */
+  start(): void {
+    this.running ??= Promise.all(this.runners.map((runner) => runner.loop()));
+  }
+
+  /** Finishes the items that are being worked on. */
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.running;
   }
 
-  /** One round: each job with what is due now. */
+  /** Runs every job once, for what is due now. */
   async tick(): Promise<void> {
-    await Promise.all(this.jobs.map((job) => this.attempt(job)));
+    await Promise.all(this.runners.map((runner) => runner.tick()));
+  }
+}
+
+interface RunnerDependencies {
+  job: Job;
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics;
+  /** Aborted when the process stops. */
+  signal: AbortSignal;
+}
+
+class JobRunner {
+  private readonly job: Job;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly metrics: Metrics;
+  private readonly signal: AbortSignal;
+  private providerFailures = 0;
+  private cooldownEndsAt = Number.NEGATIVE_INFINITY;
+
+  constructor({ job, clock, logger, metrics, signal }: RunnerDependencies) {
+    this.job = job;
+    this.clock = clock;
+    this.logger = logger;
+    this.metrics = metrics;
+    this.signal = signal;
   }
 
-  /** Each job at its own pace: a slow receiver of webhooks delays no connection's care. */
-  private async run(): Promise<void> {
-    await Promise.all(
-      this.jobs.map(async (job) => {
-        while (!this.stopping.signal.aborted) {
-          await this.attempt(job);
-          await this.rest(TICK_MS * (0.5 + Math.random()));
-        }
-      }),
-    );
+  async loop(): Promise<void> {
+    while (!this.signal.aborted) {
+      await this.tick();
+      await this.clock.sleep(jitter(this.job.intervalMs, this.clock), this.signal);
+    }
   }
 
-  /** A job that fails keeps no other from its turn. */
-  private async attempt({ name, work }: Job): Promise<void> {
+  /** A job that fails is retried at its next tick. */
+  async tick(): Promise<void> {
+    const { name } = this.job;
     try {
-      await work();
+      if (!this.isCoolingDown()) await this.runDue();
       this.metrics.workerRuns.inc({ task: name, outcome: 'ok' });
     } catch (error) {
       this.metrics.workerRuns.inc({ task: name, outcome: 'failed' });
-      const isAway = error instanceof AppError && error.code === 'service_unavailable';
-      this.logger[isAway ? 'warn' : 'error']({ job: name, err: error }, 'worker job failed');
+      const level = hasCode(error, 'service_unavailable') ? 'warn' : 'error';
+      this.logger[level]({ event: 'worker.job.failed', job: name, err: error }, 'worker.job.failed');
     }
   }
 
-  private async careForConnections(): Promise<void> {
-    await this.eachInTurn(await this.unlessPaused(() => this.parts.caretaker.listDue(BATCH)), async (connection) => {
-      return this.parts.caretaker.care(connection);
-    });
-  }
-
-  private async makeRevocations(): Promise<void> {
-    const { revocations, revoker } = this.parts;
-    await this.eachInTurn(await this.unlessPaused(() => revocations.listDue(this.now(), BATCH)), async (due) => {
-      const claimed = await revocations.claim(due, new Date(this.now().getTime() + REVOCATION_CLAIM_MS));
-      if (!claimed) return 'quiet';
-      return (await revoker.revoke(claimed)) ? 'called' : 'trouble';
-    });
-  }
-
-  private async deliverWebhooks(): Promise<void> {
-    const { webhooks } = this.parts;
-    if (!webhooks) return;
-    const due = await webhooks.listDue(BATCH);
-    const deliverNext = async () => {
-      for (let queue = due.shift(); queue && !this.stopping.signal.aborted; queue = due.shift()) {
-        await webhooks.deliver(queue);
+  private async runDue(): Promise<void> {
+    const items = this.shuffle(await this.job.listDue(BATCH));
+    const runNext = async () => {
+      for (let item = items.shift(); item !== undefined; item = items.shift()) {
+        if (this.signal.aborted || this.isCoolingDown()) return;
+        await this.runItem(item);
       }
     };
-    const outcomes = await Promise.allSettled(Array.from({ length: WEBHOOKS_AT_ONCE }, deliverNext));
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    const lanes = await Promise.allSettled(Array.from({ length: this.job.concurrency }, runNext));
+    for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
   }
 
-  private async cleanUp(): Promise<void> {
-    await this.parts.states.deleteExpired(new Date(this.now().getTime() - STATES_KEPT_MS), BATCH);
-    await this.parts.events.deleteBefore(new Date(this.now().getTime() - EVENTS_KEPT_MS), BATCH);
+  private async runItem(item: unknown): Promise<void> {
+    const claimed = await this.job.claim(item);
+    if (claimed === undefined) return;
+    const outcome = await this.job.run(claimed);
+    if (outcome === 'skipped') return;
+    if (outcome === 'provider_down') this.recordProviderFailure();
+    else this.providerFailures = 0;
+    await this.clock.sleep(jitter(this.job.pauseMs, this.clock), this.signal);
   }
 
-  /** Shuffled, so that workers with the same batch seldom meet; at a pace; until the provider is in trouble. */
-  private async eachInTurn<Item>(items: Item[], work: (item: Item) => Promise<CareOutcome>) {
-    const shuffled = items.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at);
-    for (const { item } of shuffled) {
-      if (this.stopping.signal.aborted || this.isPaused()) return;
-      const outcome = await work(item);
-      if (outcome === 'quiet') continue;
-      this.noteTrouble(outcome === 'trouble');
-      await this.rest(this.paceMs * (0.5 + Math.random()));
-    }
+  /** Workers with the same batch then seldom claim the same item. */
+  private shuffle<T>(items: T[]): T[] {
+    return items
+      .map((item) => ({ item, order: this.clock.random() }))
+      .sort((a, b) => a.order - b.order)
+      .map(({ item }) => item);
   }
 
-  private async unlessPaused<Item>(list: () => Promise<Item[]>): Promise<Item[]> {
-    return this.isPaused() ? [] : list();
+  private isCoolingDown(): boolean {
+    return this.clock.monotonicMs() < this.cooldownEndsAt;
   }
 
-  private isPaused(): boolean {
-    return this.now().getTime() < this.resumeAt;
-  }
-
-  private noteTrouble(isTrouble: boolean): void {
-    this.troubles = isTrouble ? this.troubles + 1 : 0;
-    if (!isTrouble) return;
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** (this.troubles - 1), LONGEST_PAUSE_MS);
-    this.resumeAt = this.now().getTime() + pause * (0.5 + Math.random() / 2);
-    this.logger.warn({ pause_ms: Math.round(pause) }, 'the provider is in trouble: the worker leaves it alone');
-  }
-
-  private async rest(milliseconds: number): Promise<void> {
-    await delay(milliseconds, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+  private recordProviderFailure(): void {
+    this.providerFailures += 1;
+    if (this.providerFailures < FAILURES_BEFORE_COOLDOWN) return;
+    const { clock } = this;
+    const attempt = this.providerFailures - FAILURES_BEFORE_COOLDOWN + 1;
+    const milliseconds = backOffMs({ attempt, minMs: MIN_COOLDOWN_MS, maxMs: MAX_COOLDOWN_MS, clock });
+    this.cooldownEndsAt = clock.monotonicMs() + milliseconds;
+    const facts = { event: 'worker.cooldown', job: this.job.name, cooldown_ms: Math.round(milliseconds) };
+    this.logger.warn(facts, 'worker.cooldown');
   }
 }

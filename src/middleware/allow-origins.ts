@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 
-/** Lets pages of the frontend's origin call, and refuses a POST that a page of any other origin sends. */
+/** Lets pages of the frontend's origin call, and rejects a POST from a page of any other origin. */
 export function allowOrigins(config: Config): RequestHandler[] {
   const frontend = new URL(config.frontendUrl).origin;
   const own = new URL(config.quickbooks.redirectUri).origin;
@@ -16,14 +16,14 @@ export function allowOrigins(config: Config): RequestHandler[] {
   });
   return [
     (request, response, next) => {
-      const { origin, 'access-control-request-method': asked } = request.headers;
-      const isFromPage = origin !== undefined && (request.method !== 'OPTIONS' || asked !== undefined);
-      return isFromPage ? handleCors(request, response, next) : next();
+      const { origin, 'access-control-request-method': requestedMethod } = request.headers;
+      const isCors = origin !== undefined && (request.method !== 'OPTIONS' || requestedMethod !== undefined);
+      return isCors ? handleCors(request, response, next) : next();
     },
     (request, _response, next) => {
       const { origin } = request.headers;
       if (request.method === 'POST' && origin !== undefined && origin !== frontend && origin !== own) {
-        throw new AppError('forbidden', 'Pages of this origin may not call this service.');
+        throw new AppError('forbidden', { detail: 'Pages of this origin may not call this service.' });
       }
       next();
     },

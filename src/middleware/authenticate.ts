@@ -1,49 +1,54 @@
-import type { Request, RequestHandler, Response } from 'express';
-import { ANYBODY, type Caller, type Callers } from '../auth/caller-authenticator.ts';
+import type { Request, RequestHandler } from 'express';
+import { ANONYMOUS, type Caller, type CallerAuthenticator } from '../auth/caller-authenticator.ts';
 import type { ConnectLink, ConnectLinks } from '../auth/connect-links.ts';
-import { AppError } from '../errors.ts';
+import { hasCode } from '../errors.ts';
+import type { AccountingSystem } from '../models/connection.ts';
 
-const CALLBACK = '/api/v1/oauth/quickbooks/callback';
-const CONNECT = /^\/api\/v1\/oauth\/quickbooks\/connect\/[^/]+$/;
+const PUBLIC = /^\/api\/v1\/oauth\/[^/]+\/callback$/;
+const CONNECT = /^\/api\/v1\/oauth\/([^/]+)\/connect\/[^/]+$/;
+
+interface Dependencies {
+  authenticator: CallerAuthenticator;
+  links: ConnectLinks;
+  /** Counts and limits rejected credentials. */
+  limitRejected: RequestHandler;
+}
 
 /**
- * Closes everything that comes after it, routes added later included. Excepted is the callback, which its state and
- * cookie protect; and a link opens connect.
- * @param refused counts and limits those who are turned away
+ * Requires credentials for everything that comes after it, including routes that are added later. Exceptions: the
+ * callback, which its state and cookie protect, and connect with a link.
  */
-export function authenticate(callers: Callers, links: ConnectLinks, refused: RequestHandler): RequestHandler {
+export function authenticate({ authenticator, links, limitRejected }: Dependencies): RequestHandler {
   return async (request, response, next) => {
     try {
-      Object.assign(response.locals, await identify(request, callers, links));
+      Object.assign(response.locals, await identify(request, authenticator, links));
       next();
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'unauthorized') throw error;
-      await refused(request, response, (limited?: unknown) => next(limited ?? error));
+      if (!hasCode(error, 'unauthorized')) throw error;
+      await limitRejected(request, response, (limited?: unknown) => next(limited ?? error));
     }
   };
 }
 
 async function identify(
   request: Request,
-  callers: Callers,
+  authenticator: CallerAuthenticator,
   links: ConnectLinks,
 ): Promise<{ caller: Caller; link?: ConnectLink }> {
   const path = `${request.baseUrl}${request.path}`;
   const { authorization } = request.headers;
-  if (path === CALLBACK) return { caller: ANYBODY };
-  if (authorization === undefined && request.method === 'GET' && CONNECT.test(path) && 'link' in request.query) {
-    const link = links.verify(String(request.query['link']));
-    return { link, caller: { actor: link.actor, account: undefined, organizationId: link.organizationId } };
+  if (PUBLIC.test(path)) return { caller: ANONYMOUS };
+  const [, system] = CONNECT.exec(path) ?? [];
+  if (system && authorization === undefined && request.method === 'GET' && 'link' in request.query) {
+    return identifyByLink(links, String(request.query['link']), system);
   }
-  return { caller: callers.isOpen ? ANYBODY : await callers.identify(authorization) };
+  return { caller: authenticator.isOpen ? ANONYMOUS : await authenticator.authenticate(authorization) };
 }
 
-/** Who calls, as `authenticate` found out. */
-export function callerOf(response: Response): Caller {
-  return response.locals['caller'];
-}
-
-/** The link that let the caller in, which is still to be spent. */
-export function linkOf(response: Response): ConnectLink | undefined {
-  return response.locals['link'];
+function identifyByLink(links: ConnectLinks, text: string, system: AccountingSystem) {
+  const link = links.verify(text, system);
+  return {
+    link,
+    caller: { actor: link.actor, account: undefined, organizations: { kind: 'one', id: link.organizationId } } as const,
+  };
 }

@@ -11,22 +11,22 @@ const STYLE = `
   small { color: #5b6570; }
 `;
 
-/** The page's style as a source for `style-src`: no other style, and no script, is let in. */
+/** The page's style as a source for `style-src`. The CSP allows no other style, and no script. */
 export const errorPageStyleSource = `'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`;
 
-/** An error for a person in front of a browser: what happened, what to do, and the id to quote. */
+/** Renders an error as HTML for a user: what happened, what to do next, and the request ID to quote to support. */
 export function errorPage(error: { detail: string; requestId: string; frontendUrl: string }): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>QuickBooks was not connected</title>
+<title>The connection was not completed</title>
 <style>${STYLE}</style>
 <main>
-  <h1>QuickBooks was not connected</h1>
+  <h1>The connection was not completed</h1>
   <p>${escapeHtml(error.detail)}</p>
   <a href="${escapeHtml(error.frontendUrl)}/settings/integrations">Back to integrations</a>
-  <p><small>If this goes on, tell support this number: <code>${escapeHtml(error.requestId)}</code></small></p>
+  <p><small>If the problem persists, contact support and quote request ID <code>${escapeHtml(error.requestId)}</code>.</small></p>
 </main>
 </html>
 `;

@@ -2,28 +2,32 @@ import type { Request, RequestHandler, Response } from 'express';
 import { AppError } from '../errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
 
-/** The rest are refused everywhere; each as a label of its own would be a hostile caller's to choose. */
+/** The others are rejected everywhere; as labels, a hostile caller could create any number of them. */
 const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS'];
 
 /** How the gateway's routes end, wherever they are mounted. */
 const GATEWAY = '/*resource';
 
-/** Measures a request whose answer has left, or its caller. */
-export function measureRequest(
+interface CompletedRequest {
+  request: Request;
+  response: Response;
+  route: string;
+  durationMs: number;
+}
+
+/** Records a request whose response was sent, or whose caller has left. */
+export function recordRequest(
   { requestDuration, gatewayRequests }: Metrics,
-  request: Request,
-  response: Response,
-  route: string,
-  milliseconds: number,
+  { request, response, route, durationMs }: CompletedRequest,
 ): void {
   const method = METHODS.includes(request.method) ? request.method : 'other';
   const status = response.writableFinished ? String(response.statusCode) : 'aborted';
-  requestDuration.observe({ method, route, status }, milliseconds / 1000);
+  requestDuration.observe({ method, route, status }, durationMs / 1000);
   if (route.endsWith(GATEWAY)) gatewayRequests.inc({ status_class: status.replace(/\d\d$/, 'xx') });
 }
 
-/** Counts how a handler ends: by the outcome that it answers, or by the code of what it throws. */
-export function counted(
+/** Counts how a handler ends: by the outcome that it returns, or by the code of the error that it throws. */
+export function countOutcome(
   counter: Metrics['connects' | 'callbacks'],
   handle: (request: Request, response: Response) => string | Promise<string>,
 ): RequestHandler {

@@ -2,42 +2,51 @@ import { type ClientRateLimitInfo, MemoryStore, type Options, type Store } from 
 import { RedisStore } from 'rate-limit-redis';
 import { createClient } from 'redis';
 import type { Logger } from '../observability/logger.ts';
-import { within } from '../utils/with-timeout.ts';
+import type { Clock } from '../utils/clock.ts';
+import { withTimeout } from '../utils/with-timeout.ts';
 
 /** A request waits no longer than this for Redis. */
-const PATIENCE_MS = 100;
-/** After a failure Redis is left alone for so long: nobody waits for it meanwhile. */
-const REST_MS = 1_000;
+const TIMEOUT_MS = 100;
+/** After a failure Redis is not used for this long, so that no request waits for it. */
+const COOLDOWN_MS = 1_000;
 const RECONNECT_MS = 1_000;
-const LONGEST_QUEUE = 1_000;
-const WARN_EVERY_MS = 60_000;
+const MAX_QUEUE_LENGTH = 1_000;
+const WARNING_INTERVAL_MS = 60_000;
 
-/** Rate limits shared by all replicas through Redis; while Redis is away, each replica counts its own. */
-export class SharedCounts {
+interface Dependencies {
+  redisUrl: string;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** Rate limits shared by all replicas through Redis. While Redis is unavailable, each replica counts its own. */
+export class SharedRateLimits {
   private readonly client;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
   private warnedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(
-    redisUrl: string,
-    private readonly logger: Logger,
-  ) {
+  constructor({ redisUrl, clock, logger }: Dependencies) {
+    this.clock = clock;
+    this.logger = logger;
     this.client = createClient({
       url: redisUrl,
       disableOfflineQueue: true,
-      commandsQueueMaxLength: LONGEST_QUEUE,
+      commandsQueueMaxLength: MAX_QUEUE_LENGTH,
       socket: { reconnectStrategy: RECONNECT_MS, connectTimeout: RECONNECT_MS },
     });
     this.client.on('error', (error: Error) => this.warn(error));
     this.client.connect().catch((error: Error) => this.warn(error));
   }
 
-  /** The counts of one limit. */
+  /** Creates the counts of one limit. */
   createStore(name: string): Store {
     const shared = new RedisStore({
       sendCommand: (...command: string[]) => this.client.sendCommand(command),
       prefix: `rate-limit:${name}:`,
     });
-    return new FallbackStore(shared, this.client, (error) => this.warn(error));
+    const { client, clock } = this;
+    return new FallbackStore({ shared, client, clock, onError: (error) => this.warn(error) });
   }
 
   close(): void {
@@ -45,47 +54,57 @@ export class SharedCounts {
   }
 
   private warn(error: Error): void {
-    if (performance.now() - this.warnedAt < WARN_EVERY_MS) return;
-    this.warnedAt = performance.now();
+    const now = this.clock.monotonicMs();
+    if (now - this.warnedAt < WARNING_INTERVAL_MS) return;
+    this.warnedAt = now;
     const { code, name } = error as NodeJS.ErrnoException;
-    this.logger.warn({ reason: code ?? name }, 'Redis is away: each replica counts its own rate limits');
+    this.logger.warn({ event: 'redis.unavailable', reason: code ?? name }, 'redis.unavailable');
   }
 }
 
+interface FallbackDependencies {
+  shared: RedisStore;
+  client: { isReady: boolean; on(event: 'ready', listener: () => void): unknown };
+  clock: Clock;
+  onError: (error: Error) => void;
+}
+
+/** Counts in Redis, or in this process while Redis is unavailable. */
 class FallbackStore implements Store {
   private readonly own = new MemoryStore();
-  private prepare: (() => Promise<void>) | undefined;
-  private restUntil = 0;
+  private readonly shared: RedisStore;
+  private readonly client: FallbackDependencies['client'];
+  private readonly clock: Clock;
+  private readonly onError: (error: Error) => void;
+  private loadScripts: (() => Promise<void>) | undefined;
+  private cooldownEndsAt = 0;
 
-  constructor(
-    private readonly shared: RedisStore,
-    private readonly client: { isReady: boolean; on(event: 'ready', listener: () => void): unknown },
-    private readonly warn: (error: Error) => void,
-  ) {}
+  constructor({ shared, client, clock, onError }: FallbackDependencies) {
+    this.shared = shared;
+    this.client = client;
+    this.clock = clock;
+    this.onError = onError;
+  }
 
   init(options: Options): void {
     this.own.init(options);
-    this.prepare = () => this.shared.init(options);
-    this.client.on('ready', () => this.repair()); // the Redis that comes back may have none of the scripts
+    this.loadScripts = () => this.shared.init(options);
+    this.client.on('ready', () => this.repair()); // a Redis that was restarted may have lost the scripts
     if (this.client.isReady) this.repair();
   }
 
   async increment(key: string): Promise<ClientRateLimitInfo> {
-    if (this.client.isReady && performance.now() >= this.restUntil) {
+    if (this.client.isReady && this.clock.monotonicMs() >= this.cooldownEndsAt) {
       try {
-        return await within(PATIENCE_MS, this.shared.increment(key), () => new Error('Redis is slow'));
+        const options = { clock: this.clock, timeoutMs: TIMEOUT_MS, onTimeout: () => new Error('Redis timed out') };
+        return await withTimeout(this.shared.increment(key), options);
       } catch (error) {
-        this.warn(error as Error);
-        this.restUntil = performance.now() + REST_MS;
+        this.onError(error as Error);
+        this.cooldownEndsAt = this.clock.monotonicMs() + COOLDOWN_MS;
         this.repair();
       }
     }
     return this.own.increment(key);
-  }
-
-  /** Loads the scripts anew. */
-  private repair(): void {
-    this.prepare?.().catch(this.warn);
   }
 
   async decrement(key: string): Promise<void> {
@@ -94,5 +113,9 @@ class FallbackStore implements Store {
 
   async resetKey(key: string): Promise<void> {
     await this.own.resetKey(key);
+  }
+
+  private repair(): void {
+    this.loadScripts?.().catch(this.onError);
   }
 }

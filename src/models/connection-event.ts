@@ -1,6 +1,6 @@
-import type { AccountingSystem } from './connection.ts';
+import type { ConnectionKey, RealmId } from './connection.ts';
 
-/** What can happen to a connection. Renewals that succeed are not events. */
+/** What can happen to a connection. Successful refreshes are not events. */
 export type ConnectionEventType =
   | 'connected'
   | 'reconnected'
@@ -13,25 +13,23 @@ export type ConnectionEventType =
   | 'company_mismatch'
   | 'consent_refused';
 
-/** The actor of what nobody asked for. */
+/** The actor of what the service does by itself. */
 export const SERVICE = 'service';
 
-/** One thing that happened to an organization's connection. */
-export interface ConnectionEvent {
-  organizationId: string;
-  system: AccountingSystem;
+/** Something that happened to an organization's connection. */
+export interface ConnectionEvent extends ConnectionKey {
   type: ConnectionEventType;
   reason?: string | undefined;
-  realmId?: string | undefined;
-  /** Who acted: an API key's name, a JWT's subject, `browser` or `service`. */
+  realmId?: RealmId | undefined;
+  /** An API key's name, a JWT's subject, `browser` or `service`. */
   actor: string;
   intuitTid?: string | undefined;
 }
 
-/** An event as it is told. */
+/** An event as it is stored. */
 export interface RecordedEvent extends ConnectionEvent {
   eventId: string;
   occurredAt: Date;
-  /** Where it stands in the order of all events. */
+  /** Its place in the order of all events. */
   position: number;
 }

@@ -1,94 +1,123 @@
-/** The accounting systems that an organization can connect. */
-export type AccountingSystem = 'quickbooks';
+/** The name of an accounting system's provider, as used in URLs and rows: `quickbooks`. */
+export type AccountingSystem = string;
 
-/** Text that only `Fernet.encrypt` makes: what a token column may hold. */
+/** Octup's ID of its customer. Opaque and case-sensitive. */
+export type OrganizationId = string & { readonly __brand: 'OrganizationId' };
+
+/** The provider's ID of a company. */
+export type RealmId = string & { readonly __brand: 'RealmId' };
+
+/** A token that can be used: never stored, logged or returned to a caller. */
+export type PlainToken = string & { readonly __brand: 'PlainToken' };
+
+/** Text that only `Fernet.encrypt` creates: the type of a token column. */
 export type Ciphertext = string & { readonly __brand: 'Ciphertext' };
 
-/** What the provider answers to an exchange or a refresh, its lifetimes turned into instants. */
+/** Names an organization's connection to one accounting system. */
+export interface ConnectionKey {
+  organizationId: OrganizationId;
+  system: AccountingSystem;
+}
+
+/** What the provider returns to an exchange or a refresh, its lifetimes converted to instants. */
 export interface TokenSet {
-  accessToken: string;
+  accessToken: PlainToken;
   accessTokenExpiresAt: Date;
-  /** Absent where a refresh answered none: the old one goes on. */
-  refreshToken: string | undefined;
-  /** The sooner of the refresh token's own and the five-year end. */
-  refreshTokenExpiresAt: Date | undefined;
-  /** The five-year end, which only a new consent resets; absent where the provider does not tell it. */
-  refreshTokenHardExpiresAt: Date | undefined;
-  /** Intuit's transaction id: its support asks for it. Not secret. */
+  /** Absent if a refresh returned none: the previous one remains valid. */
+  refreshToken: PlainToken | undefined;
+  /** The refresh token's own expiry, even if the authorization ends before it. */
+  refreshTokenExpiresAt: Date;
+  /** True if the provider returned no lifetime and the documented one was assumed. */
+  isRefreshExpiryAssumed: boolean;
+  /** When only a new consent helps; absent if the provider did not return it. */
+  authorizationExpiresAt: Date | undefined;
+  /** The provider's transaction ID, which its support asks for. Not secret. */
   intuitTid: string | undefined;
 }
 
-/** A token set that holds everything a new connection needs. */
-export type NewTokenSet = TokenSet & { refreshToken: string; refreshTokenExpiresAt: Date };
+/** A token set with everything that a new connection needs. */
+export type NewTokenSet = TokenSet & { refreshToken: PlainToken };
 
 /** A token set as it is stored. */
-export interface SealedTokens {
+export interface EncryptedTokens {
   accessToken: Ciphertext;
   accessTokenExpiresAt: Date;
   refreshToken: Ciphertext;
+  /** The earlier of the refresh token's own expiry and the end of the authorization. */
   refreshTokenExpiresAt: Date;
-  refreshTokenHardExpiresAt: Date | undefined;
-  intuitTid: string | undefined;
+  isRefreshExpiryAssumed: boolean;
+  authorizationExpiresAt: Date | undefined;
+  /** Binds both ciphertexts to their row. */
+  digest: string;
 }
 
 /** What a new connection is stored with. */
-export interface NewConnection extends SealedTokens {
+export interface NewConnection extends ConnectionKey {
   tokenId: string;
-  organizationId: string;
-  system: AccountingSystem;
-  realmId: string;
+  realmId: RealmId;
   companyName: string | undefined;
+  tokens: EncryptedTokens;
+  /** When the provider last accepted this grant; absent while the company is unproven. */
+  lastVerifiedAt: Date | undefined;
+  intuitTid: string | undefined;
 }
 
-/** Why a connection was lost: only the person can mend it, by connecting again. */
+/** Why a connection was lost: only the user can restore it, by connecting again. */
 export type LossReason = 'authorization_revoked' | 'rotation_lost' | 'refresh_token_expired';
 
 /** Why a row is inactive. */
 export type DeactivationReason = LossReason | 'disconnected' | 'replaced';
 
-/** An organization's current connection: active, or lost and not yet mended. */
-export interface Connection {
-  tokenId: string;
-  organizationId: string;
-  system: AccountingSystem;
-  realmId: string;
-  companyName: string | undefined;
-  accessToken: Ciphertext;
-  refreshToken: Ciphertext;
-  accessTokenExpiresAt: Date;
-  refreshTokenExpiresAt: Date;
-  refreshTokenHardExpiresAt: Date | undefined;
-  isActive: boolean;
-  /** Set while the connection is lost. */
-  lossReason: LossReason | undefined;
-  /** Counts the writes that changed the tokens or the activity; every such write names the one it judged. */
-  generation: number;
-  lastRefreshedAt: Date | undefined;
-  deactivatedAt: Date | undefined;
-  refresh: RefreshState;
-  care: CareState;
+/** An organization's current connection: active, or lost and not yet restored. */
+export type Connection = ActiveConnection | LostConnection;
+
+/** A connection that calls can be made with. */
+export interface ActiveConnection extends StoredConnection {
+  state: 'active';
+  tokens: EncryptedTokens;
 }
 
-/** How far the connection's renewal has come, as every replica sees it. */
-interface RefreshState {
-  /** `held`: somebody renews it now. `abandoned`: its holder never came back. */
-  lease: 'free' | 'held' | 'abandoned';
-  /** When a refresh began whose outcome is unknown. */
+/** A connection whose refresh token the provider rejected, or that expired. */
+export interface LostConnection extends StoredConnection {
+  state: 'lost';
+  reason: LossReason;
+  lostAt: Date;
+  /** Absent once the ciphertext was purged. */
+  tokens: EncryptedTokens | undefined;
+}
+
+interface StoredConnection extends ConnectionKey {
+  tokenId: string;
+  realmId: RealmId;
+  companyName: string | undefined;
+  /** Counts the writes that changed the tokens or the state. Every such write names the generation that it read. */
+  generation: number;
+  lastRefreshedAt: Date | undefined;
+  lastVerifiedAt: Date | undefined;
+  refresh: RefreshState;
+  maintenance: MaintenanceState;
+}
+
+/** The state of the connection's refresh, shared by all replicas. */
+export interface RefreshState {
+  /** The lease that a process is refreshing under; absent if none is. */
+  owner: string | undefined;
+  /** The process that has announced to take over the lease. */
+  takeoverOwner: string | undefined;
+  /** When a refresh started whose outcome is unknown. */
   startedAt: Date | undefined;
-  /** Refreshes that failed for the provider's sake since the last that succeeded. */
+  /** Refreshes that the provider failed since the last success. */
   failures: number;
-  /** Before this instant the provider is left alone. */
-  nextAttemptAt: Date | undefined;
-  /** True once it was told that renewals fail and no valid access token is left. */
+  /** True once `refresh_failing` was reported. */
   isFailing: boolean;
 }
 
 /** What the worker has done for the connection. */
-interface CareState {
-  /** When it looks again; absent where nothing is left to be done. */
+export interface MaintenanceState {
+  /** When the worker looks at it next; absent if nothing is left to do. */
   nextAt: Date | undefined;
-  /** How often the lost connection was tried again and refused. */
-  recoveries: number;
-  /** True once the five-year end was told. */
-  isExpiringTold: boolean;
+  /** How often the lost connection was retried and rejected. */
+  recoveryAttempts: number;
+  /** When the user was last notified that the authorization ends. */
+  expiryNotifiedAt: Date | undefined;
 }

@@ -1,74 +1,110 @@
-import type { Connection, LossReason, NewConnection } from './connection.ts';
+import type { ActiveConnection, LostConnection, NewConnection } from './connection.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-/** An active connection is refreshed when its refresh token has no more than this left. */
-const KEEP_ALIVE_MS = 14 * DAY_MS;
-/** Near the five-year end a refresh gains nothing: once a day is enough. */
-const KEEP_ALIVE_AGAIN_MS = DAY_MS;
-/** The five-year end is told when it is no further than this. */
-const EXPIRING_MS = 30 * DAY_MS;
-/** A company's name that could not be read is read soon. */
-const NAME_MS = MINUTE_MS;
-/** Outages answer `invalid_grant`: a lost connection is tried again so long after it was lost. */
+/** How a provider's connections are maintained. */
+export interface MaintenancePolicy {
+  /** A refresh token is refreshed when it has no more than this left. */
+  keepAliveMs: number;
+  /** The user is notified each time the authorization has no more than one of these left, the longest first. */
+  expiryNoticesMs: readonly number[];
+  /** A connection is verified if the provider has not accepted it for this long; absent: never. */
+  verifyIdleMs: number | undefined;
+}
+
+/** Near the end of the authorization a refresh gains nothing: once a day is enough. */
+const KEEP_ALIVE_INTERVAL_MS = DAY_MS;
+/** A connection whose company the provider could not confirm is verified after this time. */
+const PROOF_RETRY_MS = MINUTE_MS;
+/** A refresh of unknown outcome is retried after this time: longer than its lease lasts. */
+const UNKNOWN_OUTCOME_RETRY_MS = 90_000;
+/** The provider's outages return `invalid_grant` too, so a lost connection is retried at these times after the loss. */
 const RECOVERY_MS = [10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS];
-/** A refresh of unknown outcome is tried again so soon, though nobody asks: Intuit may take the old token for a while. */
-const UNKNOWN_OUTCOME_MS = MINUTE_MS;
-/** A lost connection keeps its ciphertext for so long. */
-const FORGET_MS = 30 * DAY_MS;
+/** A lost connection keeps its ciphertext for this long. */
+const PURGE_MS = 30 * DAY_MS;
 
-/** True where the refresh token would end if nobody used it, or may be replaced by one that never arrived. */
-export function needsKeepAlive({ refreshTokenExpiresAt, refresh }: Connection, now: Date): boolean {
-  return refresh.startedAt !== undefined || refreshTokenExpiresAt.getTime() - now.getTime() <= KEEP_ALIVE_MS;
-}
+/** The facts of an active connection that decide its maintenance. */
+type ActiveFacts = Pick<NewConnection, 'tokens' | 'lastVerifiedAt'> &
+  Partial<Pick<ActiveConnection, 'refresh' | 'maintenance'>>;
 
-/** True where the five-year end is near and was not told yet. */
-export function needsTelling({ refreshTokenHardExpiresAt, care }: Connection, now: Date): boolean {
-  if (care.isExpiringTold || !refreshTokenHardExpiresAt) return false;
-  const left = refreshTokenHardExpiresAt.getTime() - now.getTime();
-  return left > 0 && left <= EXPIRING_MS;
-}
+/** The facts of a lost connection that decide its maintenance. */
+type LostFacts = Pick<LostConnection, 'state' | 'reason' | 'lostAt' | 'maintenance'>;
 
-/** True where a lost connection may still turn out to be alive. */
-export function isRecoverable({ lossReason, refreshTokenExpiresAt, care }: Connection, now: Date): boolean {
-  return lossReason !== 'refresh_token_expired' && care.recoveries < RECOVERY_MS.length && refreshTokenExpiresAt > now;
-}
-
-/** When an active connection needs the worker next. */
-export function nextCareOfActive(
-  connection: Pick<NewConnection, 'companyName' | 'refreshTokenExpiresAt' | 'refreshTokenHardExpiresAt'>,
-  isExpiringTold: boolean,
+/** When the worker looks at a connection next. Every write of `next_maintenance_at` but a claim comes from here. */
+export function nextMaintenanceAt(
+  connection: ({ state: 'active' } & ActiveFacts) | LostFacts,
   now: Date,
+  policy: MaintenancePolicy,
 ): Date {
-  const keepAlive = Math.max(
-    connection.refreshTokenExpiresAt.getTime() - KEEP_ALIVE_MS,
-    now.getTime() + KEEP_ALIVE_AGAIN_MS,
+  return connection.state === 'active' ? nextOfActive(connection, now, policy) : nextOfLost(connection, now);
+}
+
+function nextOfActive(connection: ActiveFacts, now: Date, policy: MaintenancePolicy): Date {
+  const { tokens, lastVerifiedAt, refresh, maintenance } = connection;
+  const keepAliveAt = Math.max(
+    tokens.refreshTokenExpiresAt.getTime() - policy.keepAliveMs,
+    now.getTime() + KEEP_ALIVE_INTERVAL_MS,
   );
-  const hardEnd = connection.refreshTokenHardExpiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
-  const telling = isExpiringTold ? Number.POSITIVE_INFINITY : hardEnd - EXPIRING_MS;
-  const naming = connection.companyName === undefined ? now.getTime() + NAME_MS : Number.POSITIVE_INFINITY;
-  return new Date(Math.min(keepAlive, telling, naming));
+  const times = [keepAliveAt];
+  if (refresh?.startedAt) times.push(now.getTime() + UNKNOWN_OUTCOME_RETRY_MS);
+  if (!lastVerifiedAt) times.push(now.getTime() + PROOF_RETRY_MS);
+  else if (policy.verifyIdleMs !== undefined) times.push(lastVerifiedAt.getTime() + policy.verifyIdleMs);
+  const noticeAt = nextNoticeAt(tokens.authorizationExpiresAt, maintenance?.expiryNotifiedAt, policy);
+  if (noticeAt !== undefined) times.push(noticeAt);
+  return new Date(Math.min(...times));
 }
 
-/** When a connection needs the worker whose refresh is not heard of again. @param milliseconds until its lease ends */
-export function nextCareOfUnknown(now: Date, milliseconds = 0): Date {
-  return new Date(now.getTime() + milliseconds + UNKNOWN_OUTCOME_MS);
+/** When the first notice that was not sent yet is due, in milliseconds since 1970. */
+function nextNoticeAt(expiresAt: Date | undefined, notifiedAt: Date | undefined, policy: MaintenancePolicy) {
+  if (!expiresAt) return undefined;
+  return policy.expiryNoticesMs
+    .map((noticeMs) => expiresAt.getTime() - noticeMs)
+    .find((noticeAt) => noticeAt > (notifiedAt?.getTime() ?? Number.NEGATIVE_INFINITY));
 }
 
-/**
- * When a lost connection needs the worker next. Tries that come late keep their distances: two in one outage are one.
- * @param recoveries how often it was tried in vain
- */
-export function nextCareOfLost(reason: LossReason, lostAt: Date, recoveries: number, now: Date): Date {
-  const recovery = reason === 'refresh_token_expired' ? undefined : RECOVERY_MS[recoveries];
-  if (recovery === undefined) return new Date(lostAt.getTime() + FORGET_MS);
-  const distance = recovery - (RECOVERY_MS[recoveries - 1] ?? 0);
-  return new Date(Math.max(lostAt.getTime() + recovery, now.getTime() + distance));
+/** Attempts that come late keep their distance: two within one outage count as one. */
+function nextOfLost({ reason, lostAt, maintenance: { recoveryAttempts } }: LostFacts, now: Date): Date {
+  const recoveryMs = reason === 'refresh_token_expired' ? undefined : RECOVERY_MS[recoveryAttempts];
+  if (recoveryMs === undefined) return purgeAt({ lostAt });
+  const distanceMs = recoveryMs - (RECOVERY_MS[recoveryAttempts - 1] ?? 0);
+  return new Date(Math.max(lostAt.getTime() + recoveryMs, now.getTime() + distanceMs));
 }
 
-/** True where a lost connection's ciphertext is to be deleted. */
-export function isForgotten({ deactivatedAt }: Connection, now: Date): boolean {
-  return deactivatedAt !== undefined && now.getTime() - deactivatedAt.getTime() >= FORGET_MS;
+/** True if the refresh token would expire unused, or may have been replaced by one that was never received. */
+export function needsKeepAlive({ tokens, refresh }: ActiveConnection, now: Date, policy: MaintenancePolicy): boolean {
+  if (refresh.startedAt !== undefined) return true;
+  return tokens.refreshTokenExpiresAt.getTime() - now.getTime() <= policy.keepAliveMs;
+}
+
+/** True if the provider has not accepted the connection for so long that it may have ended unnoticed, or never has. */
+export function needsVerification({ lastVerifiedAt }: ActiveConnection, now: Date, policy: MaintenancePolicy): boolean {
+  if (!lastVerifiedAt) return true;
+  return policy.verifyIdleMs !== undefined && now.getTime() - lastVerifiedAt.getTime() >= policy.verifyIdleMs;
+}
+
+/** The notice that is due, in milliseconds before the end of the authorization; undefined if none is. */
+export function dueExpiryNotice(
+  { tokens: { authorizationExpiresAt }, maintenance: { expiryNotifiedAt } }: ActiveConnection,
+  now: Date,
+  policy: MaintenancePolicy,
+): number | undefined {
+  if (!authorizationExpiresAt || authorizationExpiresAt <= now) return undefined;
+  const due = policy.expiryNoticesMs.filter((noticeMs) => {
+    const noticeAt = authorizationExpiresAt.getTime() - noticeMs;
+    return noticeAt <= now.getTime() && (!expiryNotifiedAt || expiryNotifiedAt.getTime() < noticeAt);
+  });
+  return due.at(-1);
+}
+
+/** True if a lost connection may turn out to be alive. */
+export function isRecoverable({ reason, tokens, maintenance }: LostConnection, now: Date): boolean {
+  if (reason === 'refresh_token_expired' || maintenance.recoveryAttempts >= RECOVERY_MS.length) return false;
+  return tokens !== undefined && tokens.refreshTokenExpiresAt > now;
+}
+
+/** When a lost connection's ciphertext is deleted. */
+export function purgeAt({ lostAt }: Pick<LostConnection, 'lostAt'>): Date {
+  return new Date(lostAt.getTime() + PURGE_MS);
 }

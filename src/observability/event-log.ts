@@ -1,12 +1,15 @@
 import type { ConnectionEvent } from '../models/connection-event.ts';
 import type { Logger } from './logger.ts';
 
-const BAD_NEWS = ['lost', 'refresh_failing'];
+const WARNINGS = ['lost', 'refresh_failing'];
 
-/** One line for each event of a connection's life. */
+/** Writes the line of one event in a connection's life. */
 export function logEvent(logger: Logger, event: ConnectionEvent): void {
-  const { type, organizationId, realmId, actor, reason, intuitTid } = event;
-  const company = { organization_id: organizationId, realm_id: realmId };
-  const level = BAD_NEWS.includes(type) ? 'warn' : 'info';
-  logger[level]({ event: type, ...company, actor, reason, intuit_tid: intuitTid }, type);
+  const { type, organizationId, system, realmId, actor, reason, intuitTid } = event;
+  const context = { organization_id: organizationId, accounting_system: system, realm_id: realmId };
+  const level = WARNINGS.includes(type) ? 'warn' : 'info';
+  logger[level](
+    { event: `connection.${type}`, ...context, actor, reason, intuit_tid: intuitTid },
+    `connection.${type}`,
+  );
 }

@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 
 export type { Logger };
 
-/** The second net: nothing that holds one of these is logged in the first place. */
+/** Names of fields that are redacted. A second line of defence: no code logs one of them. */
 const SECRETS = [
   'access_token',
   'accessToken',
@@ -30,14 +30,14 @@ export async function createLogger(config: Config, destination?: DestinationStre
   return pino(options, destination ?? (await prettyStream(config)) ?? standardOutput());
 }
 
-/** Where stdout is a file on a disk that is full, lines wait for room, and nobody for them. */
+/** Standard output. An error, such as a full disk, neither ends the process nor delays requests. */
 function standardOutput(): DestinationStream {
   return pino.destination(1).on('error', () => undefined);
 }
 
 async function prettyStream(config: Config): Promise<DestinationStream | undefined> {
   if (config.production || !process.stdout.isTTY) return undefined;
-  const pretty = await import('pino-pretty').catch(() => undefined); // absent where only production's packages are
+  const pretty = await import('pino-pretty').catch(() => undefined); // a development dependency
   const stream = pretty?.default({
     translateTime: 'SYS:HH:MM:ss.l',
     messageFormat: '{msg}{if method} {method} {route}{end}',

@@ -3,8 +3,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 /** What operators see at `/metrics`. No organization or company is a label: there may be a million of them. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** How a call for new tokens ended. `superseded`: somebody else's change to the connection had won. */
-export type RefreshOutcome = (typeof REFRESH_OUTCOMES)[number];
+/** How a call for new tokens ended. `superseded`: another change to the connection took precedence. */
+export type RefreshMetric = (typeof REFRESH_OUTCOMES)[number];
 
 const REFRESH_OUTCOMES = [
   'success',
@@ -31,7 +31,7 @@ const HTTP_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 const REFRESH_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20];
 const LEASE_WAIT_SECONDS = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20];
 
-/** A registry of its own, so that several services can live in one process. */
+/** Creates the metrics in a registry of their own, so that several services can run in one process. */
 export function createMetrics() {
   const registry = new Registry();
   const registers = [registry];
@@ -41,81 +41,80 @@ export function createMetrics() {
 
   const metrics = {
     contentType: registry.contentType,
-    /** Everything, in Prometheus' text format. */
+    /** Returns everything in Prometheus' text format. */
     text: () => registry.metrics(),
-    /** Adds what Node tells of the process itself. Once in a process: it is watched until the process ends. */
+    /** Adds Node's own metrics. Call it once per process. */
     watchProcess: () => collectDefaultMetrics({ register: registry }),
 
     requestDuration: new Histogram({
       registers,
       name: 'http_request_duration_seconds',
-      help: 'Requests by route pattern and status, until the answer has left.',
+      help: 'Requests by route pattern and status, until the response was sent.',
       labelNames: ['method', 'route', 'status'],
       buckets: HTTP_SECONDS,
     }),
     connects: counter(
       'connects_total',
-      'Requests to connect that were let in: redirected, link_issued, or an error code.',
+      'Authorized connect requests: redirected, link_issued, or an error code.',
       'outcome',
     ),
-    callbacks: counter(
-      'callbacks_total',
-      'Callbacks that were let in: connected, consent_refused, or an error code.',
-      'outcome',
-    ),
+    callbacks: counter('callbacks_total', 'Callbacks: connected, consent_refused, or an error code.', 'outcome'),
     gatewayRequests: counter(
       'gateway_requests_total',
-      'Gateway requests that were let in, by the class of their status: 2xx to 5xx, or aborted before the end.',
+      'Authorized gateway requests by the class of their status: 2xx to 5xx, or aborted before the end.',
       'status_class',
     ),
 
     refreshes: counter(
       'token_refreshes_total',
-      'Calls to Intuit for new tokens; tries to recover a lost connection where they succeed.',
+      'Refreshes by outcome, including successful recoveries of lost connections.',
       'outcome',
     ),
     refreshDuration: new Histogram({
       registers,
       name: 'accounting_token_refresh_duration_seconds',
-      help: 'From the call to Intuit until its answer is saved.',
+      help: 'Time from the call to Intuit until its response is saved.',
       buckets: REFRESH_SECONDS,
     }),
     leaseWait: new Histogram({
       registers,
       name: 'accounting_token_refresh_lease_wait_seconds',
-      help: 'Until this process had the right to refresh, or the tokens that another one fetched.',
+      help: 'Time until this process acquired the lease, or received the tokens that another process fetched.',
       buckets: LEASE_WAIT_SECONDS,
     }),
-    // Not `job`: Prometheus keeps that label for itself.
-    workerRuns: counter('worker_runs_total', 'Rounds of the worker: ok or failed.', 'task', 'outcome'),
+    // Not `job`, which is a label of Prometheus' own.
+    workerRuns: counter('worker_runs_total', 'Runs of the worker by job and outcome: ok or failed.', 'task', 'outcome'),
 
     connections: new Gauge({
       registers,
       name: 'accounting_connections',
-      help: 'Connections that are active, and lost ones that nobody mended yet.',
+      help: 'Active connections, and lost ones that were not restored.',
       labelNames: ['state'],
     }),
     refreshFailing: gauge(
       'connections_refresh_failing',
-      'Active connections whose renewal fails and that have no valid access token left.',
+      'Active connections whose refresh fails and that have no valid access token left.',
     ),
-    soonestExpiry: gauge(
-      'refresh_token_soonest_expiry_timestamp_seconds',
-      'When the first refresh token of an active connection ends.',
+    earliestRefreshTokenExpiry: gauge(
+      'refresh_token_earliest_expiry_timestamp_seconds',
+      'When the first refresh token of an active connection expires.',
     ),
-    careOverdue: gauge('care_overdue_seconds', 'How long the most overdue connection has waited for the worker.'),
-    revocationsWaiting: gauge('revocations_waiting', 'Grants that are still to be revoked.'),
-    webhooksWaiting: gauge('webhooks_waiting', 'Organizations with events that are still to be posted.'),
-    databaseUp: gauge('database_up', '1 while the database answers, else 0.'),
+    maintenanceLag: gauge(
+      'maintenance_lag_seconds',
+      'How long the connection that is due longest has waited for the worker.',
+    ),
+    pendingRevocations: gauge('pending_revocations', 'Grants that are to be revoked.'),
+    pendingWebhooks: gauge('pending_webhooks', 'Organizations with events that are to be delivered.'),
+    databaseUp: gauge('database_up', '1 if the database responds, otherwise 0.'),
     poolConnections: new Gauge({
       registers,
       name: 'accounting_database_pool_connections',
       help: "This process's connections to the database: used or idle.",
       labelNames: ['state'],
     }),
-    poolWaiting: gauge('database_pool_waiting', 'Queries of this process that wait for a connection.'),
+    poolPending: gauge('database_pool_pending', 'Queries of this process that wait for a connection.'),
   };
-  // From nothing to one is no increase to Prometheus: the first loss must be seen as well.
+  // Prometheus sees no increase when a counter appears with the value 1, and would miss the first loss.
   for (const outcome of REFRESH_OUTCOMES) metrics.refreshes.inc({ outcome }, 0);
   for (const outcome of CALLBACK_OUTCOMES) metrics.callbacks.inc({ outcome }, 0);
   for (const status_class of STATUS_CLASSES) metrics.gatewayRequests.inc({ status_class }, 0);

@@ -1,119 +1,114 @@
 import type { OpenAPIRegistry } from '@asteasolutions/zod-to-openapi';
 import { connectLinkSchema, disconnectedSchema, statusSchema } from '../schemas/connection.ts';
 import { eventPageSchema } from '../schemas/events.ts';
-import { callbackCode, callbackError, eventsQuery, organizationPath } from '../schemas/requests.ts';
-import { CONNECT_LINK, EVENT_PAGE, STATUS_EXAMPLES } from './examples.ts';
+import { eventsQuery, organizationPath } from '../schemas/requests.ts';
+import { connectLinkExample, EVENT_PAGE, statusExamples } from './examples.ts';
 import { requestHeaders } from './headers.ts';
-import { CLOSED, problems } from './problems.ts';
-import { json, redirection } from './responses.ts';
+import { ORGANIZATION_ERRORS, problems } from './problems.ts';
+import { operationId, type Provider } from './provider.ts';
+import { detailsOf } from './provider-details.ts';
+import { jsonResponse, redirectResponse } from './responses.ts';
 
-const OAUTH = '/api/v1/oauth/quickbooks';
+/** Registers connect, callback, status, disconnect and events of one provider. */
+export function registerConnectionPaths(registry: OpenAPIRegistry, provider: Provider): void {
+  const { system, profile } = provider;
+  const { title } = profile;
+  const basePath = `/api/v1/oauth/${system}`;
 
-/** connect, callback, status, disconnect and events. */
-export function registerConnectionPaths(registry: OpenAPIRegistry): void {
   registry.registerPath({
     method: 'get',
-    path: `${OAUTH}/connect/{organization_id}`,
-    operationId: 'connect',
+    path: `${basePath}/connect/{organization_id}`,
+    operationId: operationId('connect', provider),
     tags: ['Connection'],
-    summary: 'Send a browser to Intuit',
-    description:
-      "To be opened in a browser, with credentials or by a link (`POST` makes one). It goes on to Intuit's page, where the person chooses a company and agrees, and from there to the callback. A page's script cannot follow it there: make a link instead.",
+    summary: `Redirects a browser to the ${title} consent page.`,
+    description: `For a browser, with credentials or with a link that \`POST\` created. On that page the user chooses a company and agrees; ${title} then redirects to the callback. A script cannot follow these redirects: create a link instead.`,
     security: [{ apiKey: [] }, { userToken: [] }, { connectLink: [] }],
     request: { params: organizationPath },
     responses: {
-      302: redirection("To Intuit's page. The cookie ties the flow to this browser."),
-      ...problems(registry, CLOSED, 'page'),
+      302: redirectResponse(`To the ${title} consent page. The cookie ties the flow to this browser.`),
+      ...problems(registry, ORGANIZATION_ERRORS, 'page'),
     },
   });
 
   registry.registerPath({
     method: 'post',
-    path: `${OAUTH}/connect/{organization_id}`,
-    operationId: 'createConnectLink',
+    path: `${basePath}/connect/{organization_id}`,
+    operationId: operationId('createConnectLink', provider),
     tags: ['Connection'],
-    summary: 'Make a link that connects',
+    summary: `Creates a link that connects the organization to ${title}.`,
     description:
-      'A link for one person who is to connect the organization: any browser may open it, without credentials, within 5 minutes and once. Give it to known people only.',
+      'Any browser can open the link, without credentials, once and within 5 minutes. Give it only to a user of the organization.',
     request: { params: organizationPath, headers: requestHeaders },
     responses: {
-      201: json('The link.', connectLinkSchema, { link: CONNECT_LINK }),
-      ...problems(registry, CLOSED, 'page'),
+      201: jsonResponse('The link.', connectLinkSchema, { link: connectLinkExample(system) }),
+      ...problems(registry, ORGANIZATION_ERRORS, 'page'),
     },
   });
 
   registry.registerPath({
     method: 'get',
-    path: `${OAUTH}/callback`,
-    operationId: 'callback',
+    path: `${basePath}/callback`,
+    operationId: operationId('callback', provider),
     tags: ['Connection'],
-    summary: 'Take what Intuit sends back',
-    description:
-      "Intuit sends the browser here, with a code or with an error. The state is spent, the code exchanged once, the company verified with the new token, and the connection stored in place of the organization's earlier one. Nobody calls this by hand.",
+    summary: `Handles the redirect from ${title}.`,
+    description: `${title} redirects the user's browser here, with a code or an error; no other caller uses this route. The state is consumed, the code is exchanged once, the company is verified with the new token, and the connection replaces the organization's previous one.`,
     security: [],
-    request: { query: callbackQuery },
+    request: { query: detailsOf(provider).callbackQuery },
     responses: {
-      302: redirection(
-        'To `{FRONTEND_URL}/settings/integrations`, with `connected=true&system=quickbooks`; or, where the person said no, with `connected=false&system=quickbooks&error=access_denied` (or another code of RFC 6749 §4.1.2.1).',
+      302: redirectResponse(
+        `To \`{FRONTEND_URL}/settings/integrations\` with \`connected=true&system=${system}\`; if the user declined, with \`connected=false&system=${system}&error=access_denied\` (or another code of RFC 6749 §4.1.2.1).`,
       ),
-      ...problems(registry, CALLBACK, 'page'),
+      ...problems(registry, CALLBACK_ERRORS, 'page'),
     },
   });
 
   registry.registerPath({
     method: 'get',
-    path: `${OAUTH}/status/{organization_id}`,
-    operationId: 'getStatus',
+    path: `${basePath}/status/{organization_id}`,
+    operationId: operationId('getStatus', provider),
     tags: ['Connection'],
-    summary: 'Tell whether the organization is connected',
-    description:
-      'For the frontend to poll. It reads the database and never calls Intuit. A lost connection is mended by connecting again.',
+    summary: `Returns the status of the organization's connection to ${title}.`,
+    description: `Reads the database and never calls ${title}: a frontend can poll it. If the connection is lost, the user must connect again.`,
     request: { params: organizationPath, headers: requestHeaders },
     responses: {
-      200: json('Active, lost or none.', statusSchema, STATUS_EXAMPLES),
-      ...problems(registry, CLOSED),
+      200: jsonResponse('The connection: active, lost, or none.', statusSchema, statusExamples(system)),
+      ...problems(registry, ORGANIZATION_ERRORS),
     },
   });
 
   registry.registerPath({
     method: 'post',
-    path: `${OAUTH}/disconnect/{organization_id}`,
-    operationId: 'disconnect',
+    path: `${basePath}/disconnect/{organization_id}`,
+    operationId: operationId('disconnect', provider),
     tags: ['Connection'],
-    summary: 'End the connection',
-    description:
-      'Ends the connection here at once and then revokes it at Intuit, now or later, unless another organization uses the same company. An organization without a connection gets the same answer.',
+    summary: `Ends the organization's connection to ${title}.`,
+    description: `Ends the connection, then revokes its grant at ${title}, unless an active connection of another organization uses the company; a revocation that fails is retried later. The response is the same if there is no connection.`,
     request: { params: organizationPath, headers: requestHeaders },
     responses: {
-      200: json('There is no connection now.', disconnectedSchema, {
+      200: jsonResponse('The organization has no connection now.', disconnectedSchema, {
         disconnected: { success: true, message: 'Disconnected successfully' },
       }),
-      ...problems(registry, CLOSED),
+      ...problems(registry, ORGANIZATION_ERRORS),
     },
   });
 
   registry.registerPath({
     method: 'get',
-    path: `${OAUTH}/events/{organization_id}`,
-    operationId: 'listEvents',
+    path: `${basePath}/events/{organization_id}`,
+    operationId: operationId('listEvents', provider),
     tags: ['Connection'],
-    summary: "Read the organization's timeline",
+    summary: "Returns the timeline of the organization's connection.",
     description:
-      'Who connected, when and why a connection was lost, that it recovered. Renewals that succeed are not events: `last_refreshed_at` of the status tells. Events are kept for 400 days.',
+      'Who connected and disconnected, when and why a connection was lost, and when it recovered. Successful refreshes are not events; see `last_refreshed_at` in the status. Events are kept for 400 days.',
     request: { params: organizationPath, query: eventsQuery, headers: requestHeaders },
     responses: {
-      200: json('A page, newest first.', eventPageSchema, { lost: EVENT_PAGE }),
-      ...problems(registry, CLOSED),
+      200: jsonResponse('A page of events, newest first.', eventPageSchema, { lost: EVENT_PAGE }),
+      ...problems(registry, ORGANIZATION_ERRORS),
     },
   });
 }
 
-/** A query has one form in the document: what one of the two does not need is optional. */
-const callbackQuery = callbackCode
-  .partial({ realmId: true, code: true })
-  .extend({ error: callbackError.shape.error.optional() });
-
-const CALLBACK = [
+const CALLBACK_ERRORS = [
   'invalid_request',
   'invalid_state',
   'authorization_code_rejected',

@@ -1,24 +1,24 @@
 import type { OpenAPIRegistry } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
 import { docsFile } from '../schemas/requests.ts';
-import { ALWAYS, headers } from './headers.ts';
+import { COMMON_HEADERS, headers } from './headers.ts';
 import { problems } from './problems.ts';
-import { text } from './responses.ts';
+import { textResponse } from './responses.ts';
 
-/** This document, and the page that shows it. Open, and not limited. */
+/** Registers this document, and the page that shows it: public, and not rate-limited. */
 export function registerDocsPaths(registry: OpenAPIRegistry): void {
   registry.registerPath({
     method: 'get',
     path: '/openapi.json',
     operationId: 'getOpenApi',
     tags: ['Reference'],
-    summary: 'Give this document',
-    description: 'OpenAPI 3.1, made from the schemas that check requests and answers.',
+    summary: 'Returns this document.',
+    description: 'OpenAPI 3.1, generated from the schemas that validate requests and type responses.',
     security: [],
     responses: {
       200: {
         description: 'This document.',
-        headers: headers(...ALWAYS),
+        headers: headers(...COMMON_HEADERS),
         content: { 'application/json': { schema: { type: 'object', required: ['openapi', 'info', 'paths'] } } },
       },
       ...problems(registry, []),
@@ -30,10 +30,10 @@ export function registerDocsPaths(registry: OpenAPIRegistry): void {
     path: '/docs',
     operationId: 'getDocs',
     tags: ['Reference'],
-    summary: 'Show this document',
-    description: 'The page for a browser. It loads nothing from other hosts.',
+    summary: 'Shows this document in a browser.',
+    description: 'The page loads nothing from other hosts.',
     security: [],
-    responses: { 200: text('The page.', ['text/html'], ALWAYS), ...problems(registry, []) },
+    responses: { 200: textResponse('The page.', ['text/html'], COMMON_HEADERS), ...problems(registry, []) },
   });
 
   registry.registerPath({
@@ -41,14 +41,14 @@ export function registerDocsPaths(registry: OpenAPIRegistry): void {
     path: '/docs/{file}',
     operationId: 'getDocsFile',
     tags: ['Reference'],
-    summary: "Give the page's parts",
-    description: 'Style, scripts and icon of the page.',
+    summary: 'Returns a file that the page loads.',
+    description: 'A style sheet, a script, or the icon.',
     security: [],
     request: { params: z.object({ file: docsFile }) },
     responses: {
       200: {
         description: 'The file.',
-        headers: { ...headers(...ALWAYS), 'Cache-Control': CACHE_CONTROL },
+        headers: { ...headers(...COMMON_HEADERS), 'Cache-Control': CACHE_CONTROL },
         content: {
           'text/css': { schema: { type: 'string' } },
           'text/javascript': { schema: { type: 'string' } },
@@ -61,7 +61,7 @@ export function registerDocsPaths(registry: OpenAPIRegistry): void {
 }
 
 const CACHE_CONTROL = {
-  description: 'These files alone may be stored.',
+  description: 'No other response of this service can be cached.',
   required: true,
   schema: { type: 'string', const: 'public, max-age=3600' },
 } as const;

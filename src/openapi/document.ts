@@ -6,28 +6,31 @@ import { registerConnectionPaths } from './connection-paths.ts';
 import { registerDocsPaths } from './docs-paths.ts';
 import { registerGatewayPaths } from './gateway-paths.ts';
 import { HEADERS } from './headers.ts';
-import { DESCRIPTION, SECURITY_SCHEMES, TAGS } from './introduction.ts';
+import { introduction, SECURITY_SCHEMES, TAGS } from './introduction.ts';
 import { registerOperationalPaths } from './operational-paths.ts';
+import type { Provider } from './provider.ts';
 import { registerWebhooks } from './webhooks.ts';
 
 const { version } = createRequire(import.meta.url)('#package.json') as { version: string };
 
-/** The contract as OpenAPI 3.1, made from the schemas that check requests and give the answers their types. */
-export function openApiDocument({ quickbooks }: Pick<Config, 'quickbooks'>) {
+/** Builds the OpenAPI 3.1 document from the schemas that validate requests and type responses, with every provider's routes. */
+export function openApiDocument({ quickbooks }: Pick<Config, 'quickbooks'>, providers: readonly Provider[]) {
   const registry = new OpenAPIRegistry();
   registerComponents(registry);
-  registerConnectionPaths(registry);
-  registerGatewayPaths(registry);
+  for (const provider of providers) {
+    registerConnectionPaths(registry, provider);
+    registerGatewayPaths(registry, provider);
+  }
   registerOperationalPaths(registry);
   registerDocsPaths(registry);
   registerWebhooks(registry);
-  const problem = { type: 'schema', schema: problemSchema } as const; // raw schemas refer to it, which the generator does not see
+  const problem = { type: 'schema', schema: problemSchema } as const; // only raw schemas refer to it, which the generator ignores
   return new OpenApiGeneratorV31([problem, ...registry.definitions]).generateDocument({
     openapi: '3.1.0',
     info: {
       title: 'Accounting Integration Service',
       version,
-      description: DESCRIPTION,
+      description: introduction(providers),
       contact: { name: 'Octup' },
       license: { name: 'MIT', identifier: 'MIT' },
     },

@@ -1,14 +1,11 @@
-import type { ConnectLinkAnswer, Status } from '../schemas/connection.ts';
+import type { AccountingSystem } from '../models/connection.ts';
+import type { ConnectLinkResponse, Status } from '../schemas/connection.ts';
 import type { EventFields, EventPage, WebhookBody } from '../schemas/events.ts';
 import type { Readiness } from '../schemas/health.ts';
 
-const COMPANY = {
-  accounting_system: 'quickbooks',
-  realm_id: '9341452000000001',
-  company_name: 'Sandbox Company_US_1',
-} as const;
+const REALM_ID = '9341452000000001';
 
-const none: Status = {
+const notConnected: Status = {
   connected: false,
   accounting_system: null,
   realm_id: null,
@@ -18,40 +15,48 @@ const none: Status = {
   needs_reauthorization: false,
   reason: null,
   refresh_token_expires_at: null,
+  authorization_expires_at: null,
   last_refreshed_at: null,
+  last_verified_at: null,
 };
 
-/** A status of each kind. */
-export const STATUS_EXAMPLES: Record<string, Status> = {
-  connected: {
-    ...none,
-    ...COMPANY,
-    connected: true,
-    expires_at: new Date('2026-02-10T15:00:00.000Z'),
-    refresh_token_expires_at: new Date('2026-05-21T14:00:00.000Z'),
-  },
-  lost: {
-    ...none,
-    ...COMPANY,
-    needs_reauthorization: true,
-    reason: 'authorization_revoked',
-    last_refreshed_at: new Date('2026-02-10T14:00:00.000Z'),
-  },
-  none,
-};
+/** A status for each state of a connection. */
+export function statusExamples(system: AccountingSystem): Record<string, Status> {
+  const company = { accounting_system: system, realm_id: REALM_ID, company_name: 'Sandbox Company_US_1' };
+  return {
+    connected: {
+      ...notConnected,
+      ...company,
+      connected: true,
+      expires_at: new Date('2026-02-10T15:00:00.000Z'),
+      refresh_token_expires_at: new Date('2026-05-21T14:00:00.000Z'),
+      authorization_expires_at: new Date('2031-02-09T14:00:00.000Z'),
+      last_verified_at: new Date('2026-02-10T14:00:00.000Z'),
+    },
+    lost: {
+      ...notConnected,
+      ...company,
+      needs_reauthorization: true,
+      reason: 'authorization_revoked',
+      last_refreshed_at: new Date('2026-02-10T14:00:00.000Z'),
+    },
+    not_connected: notConnected,
+  };
+}
 
-/** A link as POST connect makes it. */
-export const CONNECT_LINK: ConnectLinkAnswer = {
-  connect_url:
-    'https://accounting.example.com/api/v1/oauth/quickbooks/connect/acme?link=eyJpZCI6IkhmRnlEUDFIN0lK.v3vJl0hPTi',
-  expires_at: new Date('2026-02-10T14:05:00.000Z'),
-};
+/** The response to POST connect. */
+export function connectLinkExample(system: AccountingSystem): ConnectLinkResponse {
+  return {
+    connect_url: `https://accounting.example.com/api/v1/oauth/${system}/connect/acme?link=eyJpZCI6IkhmRnlEUDFIN0lK.v3vJl0hPTi`,
+    expires_at: new Date('2026-02-10T14:05:00.000Z'),
+  };
+}
 
 const connected: EventFields = {
   event_id: '6e1c2f0a-3f5e-4f1e-9a2b-8a0f3c1d5e77',
   type: 'connected',
   reason: null,
-  realm_id: COMPANY.realm_id,
+  realm_id: REALM_ID,
   actor: 'billing',
   intuit_tid: null,
   occurred_at: new Date('2026-02-10T14:00:00.000Z'),
@@ -67,20 +72,20 @@ const lost: EventFields = {
   occurred_at: new Date('2026-03-01T09:30:00.000Z'),
 };
 
-/** A whole timeline. */
+/** A timeline of one page. */
 export const EVENT_PAGE: EventPage = { events: [lost, connected], next: null };
 
-/** Its newest event, posted. */
+/** The webhook of the timeline's newest event. */
 export const WEBHOOK: WebhookBody = {
   type: lost.type,
   timestamp: lost.occurred_at,
   data: { organization_id: 'acme', accounting_system: 'quickbooks', ...lost },
 };
 
-/** What `/readyz` answers with 200. */
+/** The response of `/readyz` with status 200. */
 export const READY: Readiness = { status: 'ready', checks: { database: 'ok', migrations: 'ok' } };
 
-/** And with 503. */
+/** Responses of `/readyz` with status 503. */
 export const NOT_READY: Record<string, Readiness> = {
   unreachable: { status: 'unavailable', checks: { database: 'unreachable', migrations: 'unreachable' } },
   pending: { status: 'unavailable', checks: { database: 'ok', migrations: 'pending' } },

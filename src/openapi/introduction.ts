@@ -1,57 +1,62 @@
-/** What holds for every call. */
-export const DESCRIPTION = `
-Connects organizations to QuickBooks Online and forwards calls to QuickBooks for them, so that no token leaves this service.
+import type { Provider } from './provider.ts';
 
-An **organization** is Octup's customer; a **company** is a QuickBooks Online company, named by Intuit's \`realmId\`;
-a **connection** is the organization's right to act in that company. A connection is *active*, or *lost* until the person
-connects again, or there is none.
+/** What applies to every route. */
+export function introduction(providers: readonly Provider[]): string {
+  return `
+Connects organizations to accounting systems (${providers.map(({ profile }) => profile.title).join(', ')}) and forwards requests to their APIs, so that no token leaves this service.
 
-**Where to begin.** Make a link with \`POST …/connect/{organization_id}\` and have the person open it. Read
-\`…/status/{organization_id}\` until \`connected\` is true. Then call QuickBooks' API through the gateway.
+An **organization** is a customer of Octup. A **company** is an account in the accounting system, such as a QuickBooks
+Online company, identified by its \`realm_id\` (Intuit's \`realmId\`). A **connection** is the organization's authorization
+to act in that company: it is *active*, or *lost* until the user connects again, or there is none.
 
-**Credentials.** \`Authorization: Bearer …\`, with an API key (acts for every organization) or a user's JWT (acts for the one
-that its claim names). Development needs none.
+**Getting started.** Create a link with \`POST …/connect/{organization_id}\` and have the user open it. Poll
+\`…/status/{organization_id}\` until \`connected\` is true. Then call the accounting system's API through the gateway.
 
-**Errors** are \`application/problem+json\` with a \`code\` to decide by. What QuickBooks itself answers at the gateway passes
-through unchanged and never has this content type.
+**Credentials.** \`Authorization: Bearer …\` with an API key, which can act for every organization, or with a user's JWT,
+which can act for the organization that its claim names. Development requires none by default.
 
-**On every answer**: \`X-Request-Id\`, \`Cache-Control: no-store\` (the files of \`/docs\` aside), and headers that keep browsers from framing and guessing.
-Field names are snake_case, instants ISO 8601 in UTC with milliseconds.
+**Errors** are \`application/problem+json\` with a \`code\` for programs. Responses of the accounting system at the gateway
+are passed through unchanged and never have this content type.
 
-**Methods.** \`HEAD\` works where a GET changes nothing, so not on connect, callback and gateway. Any other method than the
-ones listed is 405. \`OPTIONS\` answers the preflight of the frontend's pages; those of other origins may not call.
+**Every response** has \`X-Request-Id\`, \`Cache-Control: no-store\` (except the files of \`/docs\`), and security headers
+that forbid framing and content sniffing. Field names are snake_case; timestamps are ISO 8601 in UTC with milliseconds.
 
-**Limits**, per minute: the change of a connection 60 (or as configured), by caller; status, events and gateway ten times
-this, by caller; connect and callback in a browser by address. A caller is an API key or a JWT's subject, without them the
-address. Refused credentials count by address too; good ones pass all the same. Health, metrics and this reference are not
-limited. The \`RateLimit\` headers tell what is left.
+**Methods.** \`HEAD\` works for every GET that changes nothing: not for connect, callback and gateway. A method that is not
+listed returns 405. \`OPTIONS\` handles CORS preflights, which allow only the frontend's origin. A POST from a page of any
+origin but the frontend's and the service's own is rejected.
+
+**Rate limits**, per minute: POST connect and disconnect 60 (configurable) per caller; status, events and gateway ten times
+as many per caller; GET connect and callback 60 per address. A caller is an API key or a JWT's subject, otherwise the
+address. Rejected credentials are also counted per address; valid ones still pass. Health, metrics and this reference are
+not limited. The \`RateLimit\` headers report what remains.
 `.trim();
+}
 
-/** The document's chapters. */
+/** The groups of operations. */
 export const TAGS = [
-  { name: 'Connection', description: 'connect, callback, status, disconnect, and what happened.' },
-  { name: 'Gateway', description: "QuickBooks' API with the connection's access token." },
-  { name: 'Operation', description: 'Health and metrics.' },
+  { name: 'Connection', description: 'Connect, callback, status, disconnect, and events.' },
+  { name: 'Gateway', description: "The accounting system's API, with the connection's access token." },
+  { name: 'Operations', description: 'Health and metrics.' },
   { name: 'Reference', description: 'This document.' },
 ];
 
-/** The ways in. */
+/** How a request is authorized. */
 export const SECURITY_SCHEMES = {
   apiKey: {
     type: 'http',
     scheme: 'bearer',
-    description: 'A key of a sibling service (`API_KEYS`). Acts for every organization.',
+    description: 'An API key (`API_KEYS`). Can act for every organization.',
   },
   userToken: {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
-    description: "A user's JWT, checked against `AUTH_JWKS_URL`. Acts for the organization that its claim names.",
+    description: "A user's JWT, verified against `AUTH_JWKS_URL`. Can act for the organization that its claim names.",
   },
   connectLink: {
     type: 'apiKey',
     in: 'query',
     name: 'link',
-    description: 'The `link` of a `connect_url`: good for 5 minutes, one use and one organization.',
+    description: 'The `link` of a `connect_url`: valid for 5 minutes, for one use and for one organization.',
   },
 } as const;

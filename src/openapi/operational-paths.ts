@@ -1,34 +1,42 @@
 import type { OpenAPIRegistry } from '@asteasolutions/zod-to-openapi';
 import { livenessSchema, readinessSchema } from '../schemas/health.ts';
 import { NOT_READY, READY } from './examples.ts';
-import { ALWAYS } from './headers.ts';
+import { COMMON_HEADERS } from './headers.ts';
 import { problems } from './problems.ts';
-import { json, text } from './responses.ts';
+import { jsonResponse, textResponse } from './responses.ts';
 
-/** Health and metrics. Open, and not limited. */
+/** Registers health and metrics: public, and not rate-limited. */
 export function registerOperationalPaths(registry: OpenAPIRegistry): void {
   registry.registerPath({
     method: 'get',
     path: '/healthz',
     operationId: 'getLiveness',
-    tags: ['Operation'],
-    summary: 'Tell that the process runs',
-    description: 'Looks at nothing else: for the orchestrator that restarts a process.',
+    tags: ['Operations'],
+    summary: 'Reports that the process is running.',
+    description: 'Checks nothing else. For an orchestrator that restarts processes.',
     security: [],
-    responses: { 200: json('It runs.', livenessSchema, { ok: { status: 'ok' } }, ALWAYS), ...problems(registry, []) },
+    responses: {
+      200: jsonResponse('The process is running.', livenessSchema, { ok: { status: 'ok' } }, COMMON_HEADERS),
+      ...problems(registry, []),
+    },
   });
 
   registry.registerPath({
     method: 'get',
     path: '/readyz',
     operationId: 'getReadiness',
-    tags: ['Operation'],
-    summary: 'Tell whether the process can do its work',
-    description: 'For the load balancer that sends it requests. Each check takes 2 seconds at most.',
+    tags: ['Operations'],
+    summary: 'Reports whether the process can serve requests.',
+    description: 'For a load balancer. The checks take no longer than 2 seconds.',
     security: [],
     responses: {
-      200: json('It can.', readinessSchema, { ready: READY }, ALWAYS),
-      503: json('It cannot, or is asked to end.', readinessSchema, NOT_READY, ALWAYS),
+      200: jsonResponse('The process can serve requests.', readinessSchema, { ready: READY }, COMMON_HEADERS),
+      503: jsonResponse(
+        'The process cannot serve requests, or it is stopping.',
+        readinessSchema,
+        NOT_READY,
+        COMMON_HEADERS,
+      ),
       ...problems(registry, []),
     },
   });
@@ -37,10 +45,10 @@ export function registerOperationalPaths(registry: OpenAPIRegistry): void {
     method: 'get',
     path: '/metrics',
     operationId: 'getMetrics',
-    tags: ['Operation'],
-    summary: 'Tell how it goes, for Prometheus',
-    description: "Prometheus' text format. No organization and no company is named.",
+    tags: ['Operations'],
+    summary: "Returns metrics in Prometheus' text format.",
+    description: 'No label names an organization or a company.',
     security: [],
-    responses: { 200: text('All metrics.', ['text/plain'], ALWAYS), ...problems(registry, []) },
+    responses: { 200: textResponse('All metrics.', ['text/plain'], COMMON_HEADERS), ...problems(registry, []) },
   });
 }

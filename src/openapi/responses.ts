@@ -1,37 +1,41 @@
 import type { ResponseConfig } from '@asteasolutions/zod-to-openapi';
 import type { z } from 'zod';
-import { type HeaderName, headers, LIMITED } from './headers.ts';
+import { type HeaderName, headers, RATE_LIMITED_HEADERS } from './headers.ts';
 
-/** JSON of this form. @param examples by their names @param names the headers, unless they are a limited route's */
-export function json<Schema extends z.ZodType>(
+/** A JSON response. @param headerNames by default: those of a rate-limited route */
+export function jsonResponse<Schema extends z.ZodType>(
   description: string,
   schema: Schema,
   examples: Record<string, z.input<Schema>>,
-  names: readonly HeaderName[] = LIMITED,
+  headerNames: readonly HeaderName[] = RATE_LIMITED_HEADERS,
 ): ResponseConfig {
-  const named = Object.entries(examples).map(([name, value]) => [name, { value }]);
+  const entries = Object.entries(examples).map(([name, value]) => [name, { value }]);
   return {
     description,
-    headers: headers(...names),
-    content: { 'application/json': { schema, examples: Object.fromEntries(named) } },
+    headers: headers(...headerNames),
+    content: { 'application/json': { schema, examples: Object.fromEntries(entries) } },
   };
 }
 
-/** A browser is sent on; the body says so once more. */
-export function redirection(description: string): ResponseConfig {
-  const content = { schema: { type: 'string' } } as const;
+/** A redirect of a browser, which also sets or clears the flow's cookie. */
+export function redirectResponse(description: string): ResponseConfig {
+  const content = { schema: { type: 'string' } } as const; // Express repeats the location in the body
   return {
     description,
-    headers: headers(...LIMITED, 'Location', 'Set-Cookie'),
+    headers: headers(...RATE_LIMITED_HEADERS, 'Location', 'Set-Cookie'),
     content: { 'text/plain': content, 'text/html': content },
   };
 }
 
-/** Text of these types. */
-export function text(description: string, types: string[], names: readonly HeaderName[]): ResponseConfig {
+/** A text response of these content types. */
+export function textResponse(
+  description: string,
+  contentTypes: string[],
+  headerNames: readonly HeaderName[],
+): ResponseConfig {
   return {
     description,
-    headers: headers(...names),
-    content: Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }])),
+    headers: headers(...headerNames),
+    content: Object.fromEntries(contentTypes.map((type) => [type, { schema: { type: 'string' } }])),
   };
 }

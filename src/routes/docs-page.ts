@@ -1,4 +1,4 @@
-/** Nothing from other hosts, no script and no style within the page; Swagger UI's icons are data. */
+/** The page's CSP: nothing from other hosts, and no inline script or style. Swagger UI's icons are `data:` URLs. */
 export const DOCS_CSP = [
   "default-src 'none'",
   "script-src 'self'",
@@ -10,7 +10,7 @@ export const DOCS_CSP = [
   "frame-ancestors 'none'",
 ].join(';');
 
-/** Where Swagger UI shows the document. */
+/** The page in which Swagger UI shows the document. */
 export const DOCS_PAGE = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -25,7 +25,7 @@ export const DOCS_PAGE = `<!doctype html>
 </html>
 `;
 
-/** What Swagger UI leaves to its page, a line between two answers, and its tables as lists where there is little room. */
+/** The base style that Swagger UI expects of its page, a line between two responses, and tables as lists on small screens. */
 export const DOCS_STYLE = `
 html { box-sizing: border-box; }
 *, *::before, *::after { box-sizing: inherit; }
@@ -39,7 +39,7 @@ body { margin: 0; background: #fafafa; }
 }
 `;
 
-/** The gateway takes slashes as they are; Swagger UI would encode them. */
+/** Starts Swagger UI, which would encode the slashes of a resource: the gateway requires them unencoded. */
 export const DOCS_SCRIPT = `
 SwaggerUIBundle({
   url: '/openapi.json',

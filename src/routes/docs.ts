@@ -9,18 +9,18 @@ import { docsFile } from '../schemas/requests.ts';
 import { DOCS_CSP, DOCS_PAGE, DOCS_SCRIPT, DOCS_STYLE } from './docs-page.ts';
 
 const SWAGGER_UI = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-/** The rest are Swagger UI's. */
+/** The page's own files. All others are Swagger UI's. */
 const OWN_FILES: Partial<Record<string, string>> = { 'page.css': DOCS_STYLE, 'page.js': DOCS_SCRIPT };
 
-/** `/openapi.json`: the contract for programs. `/docs`: the same to read, with nothing from other hosts. */
-export function createDocsRouter({ config }: Context): Router {
+/** `/openapi.json`: the API reference for programs. `/docs`: the same as a page, with nothing loaded from other hosts. */
+export function createDocsRouter({ config, strategies }: Context): Router {
   const router = Router();
-  let document: string | undefined; // made when it is first asked for: a start has no use for it
+  let document: string | undefined; // built for the first request, so that startup does not wait for it
 
   router
     .route('/openapi.json')
     .get((_request, response) => {
-      document ??= JSON.stringify(openApiDocument(config));
+      document ??= JSON.stringify(openApiDocument(config, strategies.all()));
       response.type('json').send(document);
     })
     .all(methodNotAllowed('GET, HEAD'));

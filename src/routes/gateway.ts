@@ -2,10 +2,13 @@ import { pipeline } from 'node:stream/promises';
 import { type Request, type RequestHandler, Router } from 'express';
 import getRawBody from 'raw-body';
 import type { Context } from '../context.ts';
-import { MAX_BODY_BYTES, payloadTooLarge } from '../middleware/limit-body.ts';
+import { AppError } from '../errors.ts';
+import { MAX_BODY_BYTES } from '../middleware/limit-body.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
+import type { AccountingSystem } from '../models/connection.ts';
 import type { Gateway } from '../services/gateway.ts';
-import { organizationOf } from './parse.ts';
+import type { AccountingStrategy } from '../strategies/accounting-strategy.ts';
+import { connectionKey } from './connection-key.ts';
 import { resourcePath } from './resource-path.ts';
 
 const REQUEST_HEADERS = ['accept', 'accept-encoding', 'accept-language', 'content-type', 'content-encoding'];
@@ -21,47 +24,47 @@ const RESPONSE_HEADERS = [
   'intuit_tid',
 ];
 
-/** `GET, POST /{organization_id}/{resource}`: to be mounted where sibling services and QuickBooks' own libraries look. */
-export function createGatewayRouter({ gateway, rateLimits }: Context): Router {
+/** `GET, POST /{organization_id}/{resource}` of one provider, wherever it is mounted. */
+export function createGatewayRouter({ gateway, rateLimits }: Context, { system }: AccountingStrategy): Router {
   const router = Router();
 
   router
-    .route('/:organization_id/*resource') // by this ending it is measured
+    .route('/:organization_id/*resource') // the metrics recognise the gateway by this ending
     .head(methodNotAllowed('GET, POST'))
-    .get(rateLimits.read, forward(gateway))
-    .post(rateLimits.read, forward(gateway))
+    .get(rateLimits.read, forward(gateway, system))
+    .post(rateLimits.read, forward(gateway, system))
     .all(methodNotAllowed('GET, POST'));
 
   return router;
 }
 
-function forward(gateway: Gateway): RequestHandler {
+function forward(gateway: Gateway, system: AccountingSystem): RequestHandler {
   return async (request, response) => {
-    const organizationId = organizationOf(request, response);
-    const giveUp = new AbortController();
-    const leave = () => giveUp.abort();
-    response.once('close', leave);
-    const answer = await gateway.forward({
-      organizationId,
+    const key = connectionKey(request, response, system);
+    const abort = new AbortController();
+    const onClose = () => abort.abort();
+    response.once('close', onClose);
+    const forwarded = await gateway.forward({
+      ...key,
       method: request.method === 'POST' ? 'POST' : 'GET',
       resource: resourcePath(request),
       headers: { ...pick(request.headers, REQUEST_HEADERS), 'x-request-id': request.id },
       body: request.method === 'POST' ? await readBody(request) : undefined,
-      giveUp,
+      abort,
     });
-    response.writeHead(answer.statusCode, pick(answer.headers, RESPONSE_HEADERS));
-    response.off('close', leave); // from here on the pipeline sees to it
-    await pipeline(answer.body, response);
+    response.writeHead(forwarded.statusCode, pick(forwarded.headers, RESPONSE_HEADERS));
+    response.off('close', onClose); // from here on the pipeline aborts
+    await pipeline(forwarded.body, response);
   };
 }
 
-/** The body byte for byte: it may have to be sent twice. */
+/** Reads the body byte for byte: it may have to be sent twice. */
 async function readBody(request: Request): Promise<Buffer> {
   try {
     return await getRawBody(request, { limit: MAX_BODY_BYTES });
   } catch (error) {
     if ((error as { type?: string }).type !== 'entity.too.large') throw error;
-    throw payloadTooLarge();
+    throw new AppError('payload_too_large');
   }
 }
 

@@ -3,8 +3,8 @@ import type { Context } from '../context.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
 import type { Liveness } from '../schemas/health.ts';
 
-/** `/healthz`: the process runs. `/readyz`: it can do its work. `/metrics`: how it goes. */
-export function createHealthRouter({ health, metrics, overview }: Context): Router {
+/** `/healthz`: the process is running. `/readyz`: it can do its work. `/metrics`: Prometheus text. */
+export function createHealthRouter({ health, metrics, databaseGauges }: Context): Router {
   const router = Router();
 
   router
@@ -25,7 +25,7 @@ export function createHealthRouter({ health, metrics, overview }: Context): Rout
   router
     .route('/metrics')
     .get(async (_request, response) => {
-      await overview.update();
+      await databaseGauges.update();
       response.type(metrics.contentType).send(await metrics.text());
     })
     .all(methodNotAllowed('GET, HEAD'));

@@ -1,51 +1,49 @@
 import { createHash } from 'node:crypto';
 import { parseCookie } from 'cookie';
-import { type CookieOptions, type Request, Router } from 'express';
+import { type CookieOptions, Router } from 'express';
 import { STATE_LIFETIME_MS } from '../auth/oauth-states.ts';
 import type { Config } from '../config/config.ts';
 import type { Context } from '../context.ts';
-import { toEventFields } from '../jobs/webhook-job.ts';
-import { callerOf, linkOf } from '../middleware/authenticate.ts';
+import { callerOf } from '../middleware/locals.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
-import { counted } from '../middleware/request-metrics.ts';
-import type { Connection } from '../models/connection.ts';
-import type { ConnectLinkAnswer, Disconnected, Status } from '../schemas/connection.ts';
-import type { EventPage } from '../schemas/events.ts';
-import { callbackCode, callbackError, eventsQuery } from '../schemas/requests.ts';
-import { organizationOf, parse } from './parse.ts';
+import { countOutcome } from '../middleware/request-metrics.ts';
+import { type ConnectLinkResponse, type Disconnected, toStatus } from '../schemas/connection.ts';
+import { type EventPage, toEventFields } from '../schemas/events.ts';
+import { parse } from '../schemas/parse.ts';
+import { eventsQuery } from '../schemas/requests.ts';
+import type { AccountingStrategy } from '../strategies/accounting-strategy.ts';
+import { connectionKey } from './connection-key.ts';
 
-/** connect, callback, status, disconnect, and the events of them, below `/api/v1/oauth/quickbooks`. */
-export function createOAuthRouter(context: Context): Router {
-  const { config, oauthService, connectLinks, rateLimits, metrics, now } = context;
+/** connect, callback, status, disconnect and events of one provider, below `/api/v1/oauth/{provider}`. */
+export function createOAuthRouter(context: Context, strategy: AccountingStrategy): Router {
+  const { config, oauthService, links, rateLimits, metrics, clock } = context;
+  const { system, profile } = strategy;
   const router = Router();
-  const cookie = flowCookie(config);
+  const cookie = flowCookie(profile.redirectUri);
 
   router
     .route('/connect/:organization_id')
     .head(methodNotAllowed('GET, POST'))
     .get(
       rateLimits.browser,
-      counted(metrics.connects, async (request, response) => {
-        const organizationId = organizationOf(request, response);
-        const link = linkOf(response);
-        if (link) await oauthService.spendLink(link);
-        const { authorizationUrl, state, browserSecret } = oauthService.connect(
-          organizationId,
-          callerOf(response).actor,
-        );
-        response.cookie(cookie.name(state), browserSecret, { ...cookie.options, maxAge: STATE_LIFETIME_MS });
-        response.redirect(authorizationUrl);
+      countOutcome(metrics.connects, async (request, response) => {
+        const key = connectionKey(request, response, system);
+        const { link } = response.locals;
+        if (link) await oauthService.consumeLink(link);
+        const flow = oauthService.connect(key, callerOf(response).actor);
+        response.cookie(cookie.name(flow.state), flow.browserSecret, { ...cookie.options, maxAge: STATE_LIFETIME_MS });
+        response.redirect(flow.authorizationUrl);
         return 'redirected';
       }),
     )
     .post(
       rateLimits.change,
-      counted(metrics.connects, (request, response) => {
-        const organizationId = organizationOf(request, response);
-        const { link, expiresAt } = connectLinks.issue(organizationId, callerOf(response).actor);
-        const url = new URL(`connect/${organizationId}`, config.quickbooks.redirectUri);
+      countOutcome(metrics.connects, (request, response) => {
+        const key = connectionKey(request, response, system);
+        const { link, expiresAt } = links.issue(key, callerOf(response).actor);
+        const url = new URL(`connect/${key.organizationId}`, profile.redirectUri);
         url.searchParams.set('link', link);
-        response.status(201).json({ connect_url: url.href, expires_at: expiresAt } satisfies ConnectLinkAnswer);
+        response.status(201).json({ connect_url: url.href, expires_at: expiresAt } satisfies ConnectLinkResponse);
         return 'link_issued';
       }),
     )
@@ -56,12 +54,13 @@ export function createOAuthRouter(context: Context): Router {
     .head(methodNotAllowed('GET'))
     .get(
       rateLimits.browser,
-      counted(metrics.callbacks, async (request, response) => {
-        const parameters = parseCallback(request);
+      countOutcome(metrics.callbacks, async (request, response) => {
+        const parameters = strategy.parseCallback(request.query);
         const name = cookie.name(parameters.state);
-        const outcome = await oauthService.callback(parameters, parseCookie(request.headers.cookie ?? '')[name]);
+        const browserSecret = parseCookie(request.headers.cookie ?? '')[name];
+        const outcome = await oauthService.callback(system, parameters, browserSecret);
         response.clearCookie(name, cookie.options);
-        response.redirect(frontendUrl(config, outcome));
+        response.redirect(returnUrl(config, system, outcome));
         return outcome.connected ? 'connected' : 'consent_refused';
       }),
     )
@@ -70,15 +69,15 @@ export function createOAuthRouter(context: Context): Router {
   router
     .route('/status/:organization_id')
     .get(rateLimits.read, async (request, response) => {
-      const connection = await oauthService.status(organizationOf(request, response));
-      response.json(toStatus(connection, now()));
+      const connection = await oauthService.status(connectionKey(request, response, system));
+      response.json(toStatus(connection, clock.now()));
     })
     .all(methodNotAllowed('GET, HEAD'));
 
   router
     .route('/disconnect/:organization_id')
     .post(rateLimits.change, async (request, response) => {
-      await oauthService.disconnect(organizationOf(request, response), callerOf(response).actor);
+      await oauthService.disconnect(connectionKey(request, response, system), callerOf(response).actor);
       response.json({ success: true, message: 'Disconnected successfully' } satisfies Disconnected);
     })
     .all(methodNotAllowed('POST'));
@@ -86,9 +85,9 @@ export function createOAuthRouter(context: Context): Router {
   router
     .route('/events/:organization_id')
     .get(rateLimits.read, async (request, response) => {
-      const organizationId = organizationOf(request, response);
+      const key = connectionKey(request, response, system);
       const { limit, before } = parse(eventsQuery, request.query);
-      const events = await oauthService.listEvents(organizationId, limit + 1, before);
+      const events = await oauthService.listEvents(key, limit + 1, before);
       const page = events.slice(0, limit);
       const next = events.length > limit ? String(page.at(-1)?.position) : null;
       response.json({ events: page.map(toEventFields), next } satisfies EventPage);
@@ -98,13 +97,9 @@ export function createOAuthRouter(context: Context): Router {
   return router;
 }
 
-function parseCallback(request: Request) {
-  return 'error' in request.query ? parse(callbackError, request.query) : parse(callbackCode, request.query);
-}
-
-/** The cookie that ties a flow to its browser: one for each flow, so that two tabs do not disturb each other. */
-function flowCookie(config: Config): { name: (state: string) => string; options: CookieOptions } {
-  const callback = new URL(config.quickbooks.redirectUri);
+/** The cookie that ties a flow to its browser: one for each flow, so that two tabs do not interfere. */
+function flowCookie(redirectUri: string): { name: (state: string) => string; options: CookieOptions } {
+  const callback = new URL(redirectUri);
   const secure = callback.protocol === 'https:';
   return {
     name: (state) =>
@@ -113,24 +108,8 @@ function flowCookie(config: Config): { name: (state: string) => string; options:
   };
 }
 
-function frontendUrl(config: Config, outcome: { connected: boolean; error?: string }): string {
-  const query = new URLSearchParams({ connected: String(outcome.connected), system: 'quickbooks' });
+function returnUrl(config: Config, system: string, outcome: { connected: boolean; error?: string }): string {
+  const query = new URLSearchParams({ connected: String(outcome.connected), system });
   if (outcome.error) query.set('error', outcome.error);
   return `${config.frontendUrl}/settings/integrations?${query}`;
-}
-
-function toStatus(connection: Connection | undefined, now: Date): Status {
-  const active = connection?.isActive ? connection : undefined;
-  return {
-    connected: active !== undefined,
-    accounting_system: connection?.system ?? null,
-    realm_id: connection?.realmId ?? null,
-    company_name: connection?.companyName ?? null,
-    expires_at: active?.accessTokenExpiresAt ?? null,
-    is_expired: active !== undefined && active.accessTokenExpiresAt <= now,
-    needs_reauthorization: connection?.lossReason !== undefined,
-    reason: connection?.lossReason ?? null,
-    refresh_token_expires_at: active?.refreshTokenExpiresAt ?? null,
-    last_refreshed_at: connection?.lastRefreshedAt ?? null,
-  };
 }

@@ -1,23 +1,23 @@
 import type { Request } from 'express';
 import { AppError } from '../errors.ts';
 
-/** A segment as RFC 3986 §3.3 writes it, but for `;`: some servers drop what follows it before they resolve dots. */
+/** A segment by RFC 3986 §3.3, without `;`: some servers drop what follows it before they resolve dots. */
 const SEGMENT = /^(?:[A-Za-z0-9\-._~!$&'()*+,=:@]|%[0-9A-Fa-f]{2})+$/;
-/** What a segment may not hide: a slash, a backslash, a dot, a semicolon, a percent sign, a control character. */
+/** What a segment may not encode: a slash, a backslash, a dot, a semicolon, a percent sign, a control character. */
 const HIDDEN = /%(?:2[EFef5]|3[Bb]|5[Cc]|[01][0-9A-Fa-f]|7[Ff])/;
 
-/** Nothing but what RFC 3986 §3.4 lets stand, and a few characters that clients send all the same. */
+/** The characters of RFC 3986 §3.4, and a few more that clients send. */
 const QUERY = /^[\x21-\x7e]*$/;
 
 /**
  * The request's path below the organization, with its query, exactly as it was sent.
- * @throws AppError `invalid_request` where it could mean anything but a resource of the company
+ * @throws AppError `invalid_request` if it could mean anything but a resource of the company
  */
 export function resourcePath(request: Request): string {
   const [path, query = ''] = split(request.originalUrl, '?');
   const below = split(path.slice(request.baseUrl.length + 1), '/')[1] ?? '';
   const isWithin = path.startsWith(`${request.baseUrl}/`) && below.split('/').every(isPlain) && QUERY.test(query);
-  if (!isWithin) throw new AppError('invalid_request', 'resource must be a plain path below the company');
+  if (!isWithin) throw new AppError('invalid_request', { detail: 'resource must be a plain path below the company' });
   return query === '' ? below : `${below}?${query}`;
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** That the process runs. */
+/** The process is running. */
 export const livenessSchema = z.object({ status: z.literal('ok') }).meta({ id: 'Liveness' });
 
 export type Liveness = z.input<typeof livenessSchema>;
@@ -9,7 +9,7 @@ export type Liveness = z.input<typeof livenessSchema>;
 export const readinessSchema = z
   .object({
     status: z.enum(['ready', 'unavailable', 'stopping']).meta({
-      description: '`stopping` once a signal asked the process to end: it finishes what it has and takes no more.',
+      description: '`stopping` after a shutdown signal: requests in flight finish, and no new ones are accepted.',
     }),
     checks: z.object({
       database: z.enum(['ok', 'unreachable']),

@@ -1,115 +1,142 @@
 import { Agent, type Dispatcher } from 'undici';
-import type { Config } from '../config/config.ts';
-import type { Connection } from '../models/connection.ts';
+import type { ActiveConnection, ConnectionKey } from '../models/connection.ts';
 import type { Logger } from '../observability/logger.ts';
-import { within } from '../utils/with-timeout.ts';
+import type { AccountingStrategy } from '../strategies/accounting-strategy.ts';
+import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
+import type { Clock } from '../utils/clock.ts';
+import { withTimeout } from '../utils/with-timeout.ts';
 import { providerError, providerUnavailable } from './provider-errors.ts';
-import { LONGEST_WAIT } from './refresh-policy.ts';
+import { MAX_WAIT_TIMEOUTS } from './refresh-policy.ts';
 import type { OpenConnection, TokenManager } from './token-manager.ts';
 
-/** A request to QuickBooks, its path already checked by `resourcePath`. */
-interface GatewayRequest {
-  organizationId: string;
+/** A request to the provider's API, its path already checked by `resourcePath`. */
+export interface GatewayRequest extends ConnectionKey {
   method: 'GET' | 'POST';
   /** Below the company, with the query: `invoice/1?minorversion=75`. */
   resource: string;
   headers: Record<string, string>;
   body: Buffer | undefined;
-  /** Aborted when nobody waits for the answer any more. */
-  giveUp: AbortController;
+  /** Aborted when the caller has left. */
+  abort: AbortController;
 }
 
-/** QuickBooks' answer: its body is still on the way. */
-type GatewayResponse = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'>;
+/** The provider's response; its body is still arriving. */
+export type GatewayResponse = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'>;
 
-/** How long QuickBooks may fall silent in the middle of an answer. */
-const SILENCE_MS = 60_000;
+/** How long the provider may send nothing in the middle of a response. */
+const BODY_TIMEOUT_MS = 60_000;
 const DISCARD_BYTES = 64 * 1024;
 const DISCARD_MS = 1_000;
 
-/** Forwards calls to QuickBooks with the connection's access token, which goes nowhere else. */
-export class Gateway {
-  private readonly agent: Agent;
-  private readonly base: URL;
+interface Dependencies {
+  strategies: StrategyRegistry;
+  tokenManager: TokenManager;
+  clock: Clock;
+  logger: Logger;
+}
 
-  constructor(
-    private readonly tokenManager: TokenManager,
-    private readonly settings: Config['quickbooks'],
-    private readonly logger: Logger,
-  ) {
-    this.base = new URL(settings.apiBaseUrl);
-    this.agent = new Agent({ connect: { timeout: settings.timeoutMs }, bodyTimeout: SILENCE_MS });
+/** Forwards calls to the provider with the connection's access token, which nothing else receives. */
+export class Gateway {
+  private readonly strategies: StrategyRegistry;
+  private readonly tokenManager: TokenManager;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly agents = new Map<string, Agent>();
+
+  constructor({ strategies, tokenManager, clock, logger }: Dependencies) {
+    this.strategies = strategies;
+    this.tokenManager = tokenManager;
+    this.clock = clock;
+    this.logger = logger;
+    for (const { system, profile } of strategies.all()) {
+      this.agents.set(system, new Agent({ connect: { timeout: profile.timeoutMs }, bodyTimeout: BODY_TIMEOUT_MS }));
+    }
   }
 
   /**
-   * One call, and one more with a renewed token where QuickBooks refuses the first.
-   * @throws AppError as `TokenManager.accessToken`; `provider_error` where the renewed token is refused as well
+   * Sends a call, and once more with a refreshed token if the provider rejects the first one.
+   * @throws AppError as `TokenManager.accessToken`; `provider_error` if the refreshed token is rejected as well
    */
-  async forward(call: GatewayRequest): Promise<GatewayResponse> {
+  async forward(request: GatewayRequest): Promise<GatewayResponse> {
+    const strategy = this.strategies.get(request.system);
     try {
-      return await within(LONGEST_WAIT * this.settings.timeoutMs, this.attempt(call), () => providerUnavailable());
+      return await withTimeout(this.attempt(request, strategy), {
+        clock: this.clock,
+        timeoutMs: MAX_WAIT_TIMEOUTS * strategy.profile.timeoutMs,
+        onTimeout: () => providerUnavailable(strategy),
+      });
     } catch (error) {
-      call.giveUp.abort();
+      request.abort.abort();
       throw error;
     }
   }
 
-  private async attempt(call: GatewayRequest): Promise<GatewayResponse> {
-    const opened = await this.tokenManager.accessToken(call.organizationId);
-    const answer = await this.send(call, opened);
-    if (answer.statusCode !== 401) return this.withoutRedirect(answer);
-    discard(answer); // its text can quote the token
-    const renewed = await this.tokenManager.replaceRefused(opened.connection);
-    const again = await this.send(call, renewed);
-    if (again.statusCode !== 401) return this.withoutRedirect(again);
-    discard(again);
-    this.tokenManager.pause(renewed.connection);
-    this.warn('QuickBooks refused a token that was just renewed', renewed.connection, again.headers['intuit_tid']);
-    throw providerError();
-  }
-
   async close(): Promise<void> {
-    await this.agent.destroy();
+    for (const agent of this.agents.values()) await agent.destroy();
   }
 
-  private async send(call: GatewayRequest, { connection, accessToken }: OpenConnection): Promise<GatewayResponse> {
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      call.giveUp.abort();
-    }, this.settings.timeoutMs);
+  private async attempt(request: GatewayRequest, strategy: AccountingStrategy): Promise<GatewayResponse> {
+    const opened = await this.tokenManager.accessToken(request);
+    const response = await this.send(request, opened, strategy);
+    if (response.statusCode !== 401) return this.rejectRedirect(response, strategy);
+    discard(response); // its text can quote the token
+    const replaced = await this.tokenManager.replaceRejected(opened.connection);
+    // The organization may have connected another company meanwhile, for which the request is not meant.
+    if (replaced.connection.realmId !== opened.connection.realmId) throw providerUnavailable(strategy);
+    const second = await this.send(request, replaced, strategy);
+    if (second.statusCode !== 401) return this.rejectRedirect(second, strategy);
+    discard(second);
+    this.tokenManager.coolDown(replaced.connection);
+    this.warn('gateway.refreshed_token_rejected', replaced.connection, { intuit_tid: second.headers['intuit_tid'] });
+    throw providerError(strategy);
+  }
+
+  private async send(
+    request: GatewayRequest,
+    { connection, accessToken }: OpenConnection,
+    strategy: AccountingStrategy,
+  ): Promise<GatewayResponse> {
+    const { api, timeoutMs } = strategy.profile;
+    const base = new URL(api.baseUrl);
+    let isTimeout = false;
+    const timer = this.clock.startTimer(timeoutMs, () => {
+      isTimeout = true;
+      request.abort.abort();
+    });
     try {
-      return await this.agent.request({
-        origin: this.base.origin,
-        path: `${this.base.pathname.replace(/\/$/, '')}/v3/company/${connection.realmId}/${call.resource}`,
-        method: call.method,
-        headers: { ...call.headers, authorization: `Bearer ${accessToken}` },
-        body: call.body ?? null,
-        signal: call.giveUp.signal,
+      return await (this.agents.get(strategy.system) as Agent).request({
+        origin: base.origin,
+        path: `${base.pathname.replace(/\/$/, '')}${api.companyPath(connection.realmId)}/${request.resource}`,
+        method: request.method,
+        headers: { ...api.headers, ...request.headers, authorization: `Bearer ${accessToken}` },
+        body: request.body ?? null,
+        signal: request.abort.signal,
       });
     } catch (error) {
-      if (call.giveUp.signal.aborted && !isLate) throw error;
+      if (request.abort.signal.aborted && !isTimeout) throw error;
       const { code, name } = error as { code?: unknown; name: string };
-      this.warn('QuickBooks does not answer', connection, undefined, typeof code === 'string' ? code : name);
-      throw providerUnavailable();
+      this.warn('gateway.no_response', connection, {
+        reason: isTimeout ? 'timeout' : typeof code === 'string' ? code : name,
+      });
+      throw providerUnavailable(strategy);
     } finally {
-      clearTimeout(timer); // the limit is for the headers: a long answer may take its time
+      timer.cancel(); // the timeout is for the headers: a long response may take its time
     }
   }
 
-  /** No redirect of Intuit's is followed, and none is handed to a caller who might. */
-  private withoutRedirect(answer: GatewayResponse): GatewayResponse {
-    if (answer.statusCode < 300 || answer.statusCode >= 400) return answer;
-    discard(answer);
-    throw providerError();
+  /** Redirects are neither followed nor returned to a caller who might follow them. */
+  private rejectRedirect(response: GatewayResponse, strategy: AccountingStrategy): GatewayResponse {
+    if (response.statusCode < 300 || response.statusCode >= 400) return response;
+    discard(response);
+    throw providerError(strategy);
   }
 
-  private warn(message: string, { organizationId, realmId }: Connection, intuitTid: unknown, reason?: string): void {
-    this.logger.warn({ organization_id: organizationId, realm_id: realmId, intuit_tid: intuitTid, reason }, message);
+  private warn(event: string, { organizationId, realmId }: ActiveConnection, facts: object): void {
+    this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, ...facts }, event);
   }
 }
 
-/** Reads the rest away, so that the connection can be used again; where there is no end to it, gives the connection up. */
-function discard(answer: GatewayResponse): void {
-  answer.body.dump({ limit: DISCARD_BYTES, signal: AbortSignal.timeout(DISCARD_MS) }).catch(() => undefined);
+/** Reads the rest of a response, so that its connection can be used again, or closes the connection if there is too much. */
+function discard({ body }: GatewayResponse): void {
+  body.dump({ limit: DISCARD_BYTES, signal: AbortSignal.timeout(DISCARD_MS) }).catch(() => undefined);
 }

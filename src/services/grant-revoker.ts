@@ -1,86 +1,117 @@
-import type { Fernet } from '../crypto/fernet.ts';
+import type { TokenCipher } from '../crypto/token-cipher.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
-import type { PendingRevocation, PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
+import type {
+  Grant,
+  PendingRevocation,
+  PendingRevocationDatastore,
+} from '../datastores/pending-revocation-datastore.ts';
 import { AppError } from '../errors.ts';
-import type { AccountingSystem } from '../models/connection.ts';
+import type { AccountingSystem, RealmId } from '../models/connection.ts';
 import type { Logger } from '../observability/logger.ts';
-import { type AccountingStrategy, ProviderError } from '../strategies/accounting-strategy.ts';
+import { isProviderError, ProviderError } from '../strategies/provider-error.ts';
+import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
+import { backOffMs } from '../utils/back-off.ts';
+import { type Clock, fromNow } from '../utils/clock.ts';
 
 const MINUTE_MS = 60_000;
-/** Doubles from the first to the longest. */
-const FIRST_BACK_OFF_MS = MINUTE_MS;
-const LONGEST_BACK_OFF_MS = 6 * 60 * MINUTE_MS;
+const MIN_BACK_OFF_MS = MINUTE_MS;
+const MAX_BACK_OFF_MS = 6 * 60 * MINUTE_MS;
 /** Longer than a callback takes. */
-const HOLD_BACK_MS = 2 * MINUTE_MS;
-/** After this long a grant that cannot be revoked is left to run out. */
-const GIVE_UP_MS = 7 * 24 * 60 * MINUTE_MS;
+const DEFER_MS = 2 * MINUTE_MS;
+/** A grant that could not be revoked for this long is left to expire. */
+const ABANDON_MS = 7 * 24 * 60 * MINUTE_MS;
 
-/** Ends grants that nobody needs any more. Each is noted before it is tried, so that none is forgotten. */
+/** How an attempt ended. */
+export type RevocationOutcome = 'done' | 'failed' | 'provider_down';
+
+interface Dependencies {
+  strategies: StrategyRegistry;
+  tokens: OAuthTokenDatastore;
+  pending: PendingRevocationDatastore;
+  cipher: TokenCipher;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** Revokes grants that no connection needs any more. Each is recorded before it is attempted, so that none is forgotten. */
 export class GrantRevoker {
-  constructor(
-    private readonly strategy: AccountingStrategy,
-    private readonly tokens: OAuthTokenDatastore,
-    private readonly pending: PendingRevocationDatastore,
-    private readonly fernet: Fernet,
-    private readonly logger: Logger,
-    private readonly now: () => Date,
-  ) {}
+  private readonly strategies: StrategyRegistry;
+  private readonly tokens: OAuthTokenDatastore;
+  private readonly pending: PendingRevocationDatastore;
+  private readonly cipher: TokenCipher;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
 
-  /**
-   * One try for a grant that is noted. Answers whether the provider could be spoken to; never fails for the provider's
-   * or the database's sake, since the connection is ended here either way and the worker tries again.
-   */
-  async revoke(revocation: PendingRevocation): Promise<boolean> {
-    const context = { realm_id: revocation.realmId, revocation_id: revocation.revocationId };
+  constructor(dependencies: Dependencies) {
+    this.strategies = dependencies.strategies;
+    this.tokens = dependencies.tokens;
+    this.pending = dependencies.pending;
+    this.cipher = dependencies.cipher;
+    this.clock = dependencies.clock;
+    this.logger = dependencies.logger;
+  }
+
+  /** Attempts a recorded revocation once. Never throws: the connection has ended already, and the worker tries again. */
+  async revoke(revocation: PendingRevocation): Promise<RevocationOutcome> {
     try {
-      await this.settle(revocation);
+      await this.execute(revocation);
       await this.pending.delete(revocation);
-      return true;
+      return 'done';
     } catch (error) {
-      if (error instanceof ProviderError) this.logger.warn({ ...context, ...error.toLog() }, 'grant not revoked');
-      else if (error instanceof AppError) this.logger.warn({ ...context, reason: error.reason }, 'grant not revoked');
-      else this.logger.error({ ...context, err: error }, 'grant not revoked');
-      await this.postpone(revocation).catch((err) => this.logger.warn({ ...context, err }, 'grant not postponed'));
-      return !(error instanceof ProviderError);
+      const isOwnFault =
+        !(error instanceof AppError) && !isProviderError(error, 'unavailable', 'unreadable', 'rejected');
+      const facts = error instanceof ProviderError ? error.toLog() : { err: error };
+      this.log(isOwnFault ? 'error' : 'warn', 'grant.revocation.failed', revocation, facts);
+      const onError = (err: unknown) => this.log('warn', 'grant.revocation.not_postponed', revocation, { err });
+      await this.postpone(revocation).catch(onError);
+      return isProviderError(error, 'unavailable', 'unreadable', 'application_rejected') ? 'provider_down' : 'failed';
     }
   }
 
-  /**
-   * Leaves a company's grants alone for a while: to revoke an old one while a new one is made could end both. The
-   * company is only claimed by then, but a delay does no harm.
-   */
-  async holdBack(realmId: string, system: AccountingSystem): Promise<void> {
-    await this.pending.postponeAll(realmId, system, this.after(HOLD_BACK_MS));
+  /** Defers a company's revocations: revoking an old grant while a new one is made could end both. */
+  async deferCompany(system: AccountingSystem, realmId: RealmId): Promise<void> {
+    await this.pending.deferCompany({ system, realmId, until: fromNow(this.clock, DEFER_MS) });
   }
 
-  /** Notes a grant that belongs to no connection of ours, and tries at once. */
-  async revokeLoose(grant: Pick<PendingRevocation, 'system' | 'realmId' | 'refreshToken'>): Promise<void> {
+  /** Records a grant that belongs to no connection, and attempts to revoke it. */
+  async revokeOrphaned(grant: Grant): Promise<void> {
     try {
-      await this.revoke(await this.pending.record(grant, this.after(FIRST_BACK_OFF_MS)));
+      await this.revoke(await this.pending.record(grant, fromNow(this.clock, MIN_BACK_OFF_MS)));
     } catch (err) {
-      this.logger.error({ realm_id: grant.realmId, err }, 'grant not noted for revocation: this is the only try');
-      await this.strategy.revoke(this.fernet.decrypt(grant.refreshToken)).catch(() => undefined);
+      this.log('error', 'grant.revocation.not_recorded', grant, { err });
+      await this.strategies
+        .get(grant.system)
+        .revoke(this.cipher.decrypt(grant.refreshToken))
+        .catch(() => undefined);
     }
   }
 
-  private async settle({ realmId, system, refreshToken, createdAt, revocationId }: PendingRevocation): Promise<void> {
-    const context = { realm_id: realmId, revocation_id: revocationId };
-    if (this.now().getTime() - createdAt.getTime() > GIVE_UP_MS) {
-      this.logger.warn(context, 'grant left to run out');
-    } else if (await this.tokens.isCompanyConnected(realmId, system)) {
-      this.logger.info(context, 'grant kept: its company is connected'); // one revocation can end all of a company's
+  private async execute(revocation: PendingRevocation): Promise<void> {
+    const { system, realmId, refreshToken, createdAt } = revocation;
+    if (this.clock.now().getTime() - createdAt.getTime() > ABANDON_MS) {
+      this.log('warn', 'grant.revocation.abandoned', revocation);
+    } else if (realmId && (await this.tokens.isCompanyConnected(system, realmId))) {
+      this.log('info', 'grant.revocation.not_needed', revocation); // revoking one grant can end all of a company's
     } else {
-      await this.strategy.revoke(this.fernet.decrypt(refreshToken));
-      this.logger.info(context, 'grant revoked');
+      await this.strategies.get(system).revoke(this.cipher.decrypt(refreshToken));
+      this.log('info', 'grant.revoked', revocation);
     }
   }
 
   private async postpone(revocation: PendingRevocation): Promise<void> {
-    const backOff = Math.min(FIRST_BACK_OFF_MS * 2 ** revocation.failures, LONGEST_BACK_OFF_MS);
-    await this.pending.postpone(revocation, this.after(backOff * (0.5 + Math.random() / 2)));
+    const { clock } = this;
+    const attempt = revocation.attempts + 1;
+    const milliseconds = backOffMs({ attempt, minMs: MIN_BACK_OFF_MS, maxMs: MAX_BACK_OFF_MS, clock });
+    await this.pending.postpone(revocation, fromNow(clock, milliseconds));
   }
 
-  private after(milliseconds: number): Date {
-    return new Date(this.now().getTime() + milliseconds);
+  private log(
+    level: 'info' | 'warn' | 'error',
+    event: string,
+    { system, realmId, revocationId }: Grant & Partial<PendingRevocation>,
+    facts: object = {},
+  ): void {
+    const context = { accounting_system: system, realm_id: realmId, revocation_id: revocationId };
+    this.logger[level]({ event, ...context, ...facts }, event);
   }
 }

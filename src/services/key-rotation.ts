@@ -1,59 +1,100 @@
-import type { Fernet } from '../crypto/fernet.ts';
-import type { CiphertextDatastore, CiphertextTable, StoredCiphertexts } from '../datastores/ciphertext-datastore.ts';
+import { InvalidFernetToken } from '../crypto/fernet.ts';
+import { type BoundTokens, TokenBindingError, type TokenCipher } from '../crypto/token-cipher.ts';
+import type { CiphertextDatastore, StoredToken, StoredTokens } from '../datastores/ciphertext-datastore.ts';
+import type { Ciphertext } from '../models/connection.ts';
 
 const BATCH = 200;
 
-/** How a rotation went. */
-export interface RotationCount {
-  /** Rows looked at. */
+/** How far a rotation has got. */
+export interface RotationProgress {
+  /** Rows read. */
   read: number;
   /** Rows re-encrypted. */
   rotated: number;
-  /** Tables and ids of the rows that no key opens. */
+  /** Tables and IDs of the rows that no key can decrypt. */
   unreadable: string[];
 }
 
-/**
- * Re-encrypts with the first key whatever another one wrote: in batches, beside running replicas, and again from where
- * it stopped, since what is done needs nothing more.
- */
-export async function rotateKeys(
-  stored: CiphertextDatastore,
-  fernet: Fernet,
-  tell: (count: RotationCount) => void,
-): Promise<RotationCount> {
-  const count: RotationCount = { read: 0, rotated: 0, unreadable: [] };
-  for (const table of stored.tables) {
-    for (let rows = await stored.list(table, '', BATCH); rows.length > 0; ) {
-      for (const row of rows) await rotateRow(table, row, stored, fernet, count);
-      count.read += rows.length;
-      tell(count);
-      rows = await stored.list(table, rows.at(-1)?.id ?? '', BATCH);
-    }
-  }
-  return count;
+interface Rotation {
+  stored: CiphertextDatastore;
+  cipher: TokenCipher;
+  onProgress: (progress: RotationProgress) => void;
 }
 
-/** A row that got new tokens meanwhile is not overwritten: these are looked at instead. */
-async function rotateRow(
-  table: CiphertextTable,
-  row: StoredCiphertexts,
-  stored: CiphertextDatastore,
-  fernet: Fernet,
-  count: RotationCount,
+/** Rows with ciphertext of one kind. */
+interface EncryptedTable<Row, Rotated> {
+  name: string;
+  idOf(row: Row): string;
+  list(afterId: string, limit: number): Promise<Row[]>;
+  find(id: string): Promise<Row | undefined>;
+  rotate(row: Row): Rotated | undefined;
+  replace(row: Row, rotated: Rotated): Promise<boolean>;
+}
+
+/**
+ * Re-encrypts with the first key what was encrypted with another. Runs in batches beside running replicas; after an
+ * interruption it can be started again.
+ */
+export async function rotateKeys({ stored, cipher, onProgress }: Rotation): Promise<RotationProgress> {
+  const progress: RotationProgress = { read: 0, rotated: 0, unreadable: [] };
+  await rotateTable<StoredTokens, BoundTokens>(
+    {
+      name: 'oauth_tokens',
+      idOf: ({ tokenId }) => tokenId,
+      list: (afterId, limit) => stored.listTokens(afterId, limit),
+      find: (id) => stored.findTokens(id),
+      rotate: (row) => cipher.rotateTokens(row, row.tokens),
+      replace: (row, rotated) => stored.replaceTokens(row, rotated),
+    },
+    progress,
+    onProgress,
+  );
+  await rotateTable<StoredToken, Ciphertext>(
+    {
+      name: 'pending_revocations',
+      idOf: ({ revocationId }) => revocationId,
+      list: (afterId, limit) => stored.listRevocations(afterId, limit),
+      find: (id) => stored.findRevocation(id),
+      rotate: (row) => cipher.rotate(row.refreshToken),
+      replace: (row, rotated) => stored.replaceRevocation(row, rotated),
+    },
+    progress,
+    onProgress,
+  );
+  return progress;
+}
+
+async function rotateTable<Row, Rotated>(
+  table: EncryptedTable<Row, Rotated>,
+  progress: RotationProgress,
+  onProgress: Rotation['onProgress'],
 ): Promise<void> {
-  for (let current: StoredCiphertexts | undefined = row; current; current = await stored.find(table, row.id)) {
-    const entries = Object.entries(current.ciphertexts);
-    if (entries.every(([, ciphertext]) => fernet.isCurrent(ciphertext))) return;
-    let renewed: StoredCiphertexts['ciphertexts'];
+  for (let rows = await table.list('', BATCH); rows.length > 0; ) {
+    for (const row of rows) await rotateRow(table, row, progress);
+    progress.read += rows.length;
+    onProgress(progress);
+    rows = await table.list(table.idOf(rows.at(-1) as Row), BATCH);
+  }
+}
+
+/** A row whose tokens changed meanwhile is not overwritten: its new tokens are rotated instead, if need be. */
+async function rotateRow<Row, Rotated>(
+  table: EncryptedTable<Row, Rotated>,
+  row: Row,
+  progress: RotationProgress,
+): Promise<void> {
+  for (let current: Row | undefined = row; current; current = await table.find(table.idOf(row))) {
+    let rotated: Rotated | undefined;
     try {
-      renewed = Object.fromEntries(entries.map(([column, old]) => [column, fernet.encrypt(fernet.decrypt(old))]));
-    } catch {
-      count.unreadable.push(`${table.table} ${row.id}`);
+      rotated = table.rotate(current);
+    } catch (error) {
+      if (!(error instanceof InvalidFernetToken || error instanceof TokenBindingError)) throw error;
+      progress.unreadable.push(`${table.name} ${table.idOf(row)}`);
       return;
     }
-    if (await stored.replace(table, current, renewed)) {
-      count.rotated += 1;
+    if (rotated === undefined) return;
+    if (await table.replace(current, rotated)) {
+      progress.rotated += 1;
       return;
     }
   }

@@ -1,45 +1,50 @@
 import { AppError, type ErrorCode } from '../errors.ts';
-import { ProviderError } from '../strategies/accounting-strategy.ts';
+import type { AccountingStrategy } from '../strategies/accounting-strategy.ts';
+import { ProviderError } from '../strategies/provider-error.ts';
 
-const RETRY_AFTER_SECONDS = 5;
-const LONGEST_RETRY_AFTER_SECONDS = 3_600;
+const DEFAULT_RETRY_AFTER_SECONDS = 5;
+const MAX_RETRY_AFTER_SECONDS = 3_600;
 
-/** A provider's failure as the caller is told of it; other errors pass unchanged. @param refused what a refusal means in this call. */
-export function toAppError(error: unknown, refused: { code: ErrorCode; detail: string }): unknown {
+type Provider = Pick<AccountingStrategy, 'profile'>;
+
+/** The error that a caller receives for a provider's failure. Other errors are returned unchanged. @param rejected the code for a rejection */
+export function toAppError(error: unknown, provider: Provider, rejected: ErrorCode): unknown {
   if (!(error instanceof ProviderError)) return error;
   switch (error.failure) {
-    case 'refused':
-      return new AppError(refused.code, refused.detail);
+    case 'rejected':
+      return new AppError(rejected);
     case 'unavailable':
-      return providerUnavailable(error.facts.retryAfterSeconds);
-    case 'misconfigured':
+      return providerUnavailable(provider, error.details.retryAfterSeconds);
+    case 'application_rejected':
+    case 'request_rejected':
     case 'unreadable':
-      return providerError();
+      return providerError(provider);
   }
 }
 
-/** @param seconds until it is worth trying again, rounded up. */
-export function providerUnavailable(seconds: number = RETRY_AFTER_SECONDS, reason?: string): AppError {
-  const retryAfter = Math.min(Math.max(1, Math.ceil(seconds)), LONGEST_RETRY_AFTER_SECONDS);
-  return new AppError(
-    'provider_unavailable',
-    'QuickBooks is not answering just now. Please try again later.',
-    retryAfter,
-    reason,
-  );
+/** @param seconds until a retry makes sense; rounded up, at most an hour */
+export function providerUnavailable({ profile }: Provider, seconds = DEFAULT_RETRY_AFTER_SECONDS): AppError {
+  return new AppError('provider_unavailable', {
+    detail: `${profile.title} is not available at the moment. Please try again later.`,
+    retryAfterSeconds: Math.min(Math.max(1, Math.ceil(seconds)), MAX_RETRY_AFTER_SECONDS),
+  });
 }
 
-/** The provider refused this service itself, or cannot be understood. @param reason for the log alone */
-export function providerError(reason?: string): AppError {
-  return new AppError('provider_error', 'QuickBooks answered this service in a way it cannot use.', undefined, reason);
+/** The provider rejected this service itself, or its response cannot be used. */
+export function providerError({ profile }: Provider): AppError {
+  return new AppError('provider_error', {
+    detail: `${profile.title} returned a response that this service cannot use.`,
+  });
 }
 
-/** There is no connection, nor was one lost. */
-export function connectionNotFound(): AppError {
-  return new AppError('connection_not_found', 'This organization is not connected to QuickBooks.');
+/** There is no connection, and none was lost. */
+export function connectionNotFound({ profile }: Provider): AppError {
+  return new AppError('connection_not_found', { detail: `This organization is not connected to ${profile.title}.` });
 }
 
-/** The connection is lost: only the person can mend it. */
-export function reauthorizationRequired(): AppError {
-  return new AppError('reauthorization_required', 'The connection to QuickBooks was lost. Please connect again.');
+/** The connection is lost: only the user can restore it. */
+export function reauthorizationRequired({ profile }: Provider): AppError {
+  return new AppError('reauthorization_required', {
+    detail: `The connection to ${profile.title} was lost. Please connect again.`,
+  });
 }

@@ -1,59 +1,70 @@
-import type { Connection } from '../models/connection.ts';
+import type { ActiveConnection } from '../models/connection.ts';
+import { backOffMs } from '../utils/back-off.ts';
+import type { Clock } from '../utils/clock.ts';
 
-/** What a refresh may take beyond its call before its holder is thought dead. */
+/** Time for saving a refresh's response, beyond the call itself, before its lease expires. */
 export const SAVE_MS = 5_000;
-/** What a holder that was cut off from the database gets to save its answer before its lease is taken over. */
+/** Time that the holder of an expired lease has to save its response after a takeover was announced. */
 export const TAKEOVER_PAUSE_MS = 6_000;
-/** How long a caller waits for a refresh while the current token still works. */
-export const VALID_TOKEN_PATIENCE_MS = 100;
-/** How long the provider is left alone after it refused this service itself. */
-export const MISCONFIGURED_PAUSE_MS = 2_000;
-/** How many time limits of a call a caller waits at most: his own answer comes before the second one is over. */
-export const LONGEST_WAIT = 1.8;
-/** How long a connection's tokens are left alone after a new one was refused as well. */
-export const REFUSED_PAUSE_MS = 10_000;
-/** How long a failure tries to give its lease back while the database is away. */
-export const RELEASE_PATIENCE_MS = 1_000;
+/** How long a lease under which nothing was sent is looked for, in case its acquiring write takes effect late. */
+export const ABANDON_TIMEOUT_MS = 10_000;
+/** Leases of other processes that are observed at once; beyond that, observation begins anew. */
+export const MAX_OBSERVED_LEASES = 10_000;
+/** How long a caller waits for a refresh while the current token is still valid. */
+export const VALID_TOKEN_WAIT_MS = 100;
+/** How long a caller waits for a refresh, in call timeouts: its response arrives before a second call times out. */
+export const MAX_WAIT_TIMEOUTS = 1.8;
+/** How long the provider is not called after it rejected this service itself. */
+export const APPLICATION_COOLDOWN_MS = 2_000;
+/** How long a connection is not refreshed after the provider rejected a token that was just refreshed. */
+export const REJECTED_TOKEN_COOLDOWN_MS = 10_000;
+/** How long a failed refresh attempts to release its lease while the database is unavailable. */
+export const RELEASE_TIMEOUT_MS = 1_000;
 
-/** Above this much time left a token is handed out as it is. */
+/** With more time left than this, a token is returned as it is. */
 const FRESH_MS = 5 * 60_000;
-/** Above this much it is handed out while a new one is fetched behind it. */
+/** With more time left than this, a token is returned while a new one is fetched in the background. */
 const USABLE_MS = 30_000;
-/** Back-off doubles from the first to the longest; short enough to serve again soon after the provider is back. */
-const FIRST_BACK_OFF_MS = 2_000;
-const LONGEST_BACK_OFF_MS = 6_000;
-const POLL_MS = 50;
-const LONGEST_POLL_MS = 500;
-/** A provider's own wish is kept, within reason. */
-const LONGEST_RETRY_AFTER_MS = 3_600_000;
+/** Back-off between failed refreshes: short enough to serve again soon after the provider is back. */
+const MIN_BACK_OFF_MS = 2_000;
+const MAX_BACK_OFF_MS = 6_000;
+/** The provider's own `Retry-After` is respected up to this. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+const MIN_POLL_MS = 50;
+const MAX_POLL_MS = 500;
 
-/** True while nothing needs to be done for the access token. */
-export function isFresh(connection: Connection, now: Date): boolean {
-  return timeLeft(connection, now) > FRESH_MS;
+/** True while nothing has to be done about the access token. */
+export function isFresh(connection: ActiveConnection, now: Date): boolean {
+  return timeLeftMs(connection, now) > FRESH_MS;
 }
 
 /** True while the access token outlives the request that it is fetched for. */
-export function isUsable(connection: Connection, now: Date): boolean {
-  return timeLeft(connection, now) > USABLE_MS;
+export function isUsable(connection: ActiveConnection, now: Date): boolean {
+  return timeLeftMs(connection, now) > USABLE_MS;
 }
 
-/** True until the access token's end: better than none. */
-export function isValid(connection: Connection, now: Date): boolean {
-  return timeLeft(connection, now) > 0;
+/** True until the access token expires. */
+export function isValid(connection: ActiveConnection, now: Date): boolean {
+  return timeLeftMs(connection, now) > 0;
 }
 
-/** When the provider may be tried again after this many failures in a row. @param retryAfterSeconds its own wish. */
-export function nextAttempt(failures: number, retryAfterSeconds: number | undefined, now: Date): Date {
-  const backOff = Math.min(FIRST_BACK_OFF_MS * 2 ** (failures - 1), LONGEST_BACK_OFF_MS) * (0.5 + Math.random() / 2);
-  const wish = Math.min((retryAfterSeconds ?? 0) * 1000, LONGEST_RETRY_AFTER_MS);
-  return new Date(now.getTime() + Math.max(backOff, wish));
+/** True if the refresh token has expired as the provider stated, so that sending it is pointless. */
+export function isRefreshTokenExpired({ tokens, refresh }: ActiveConnection, now: Date): boolean {
+  const isLeased = refresh.owner !== undefined; // the holder's response may still arrive
+  return tokens.refreshTokenExpiresAt <= now && !tokens.isRefreshExpiryAssumed && !isLeased;
 }
 
-/** How long to wait, in milliseconds, before looking again what another process made of its refresh. */
-export function pollPause(round: number): number {
-  return Math.min(POLL_MS * round, LONGEST_POLL_MS) * (0.5 + Math.random());
+/** Milliseconds until the provider may be called again after this many consecutive failures. */
+export function refreshBackOffMs(failures: number, retryAfterSeconds: number | undefined, clock: Clock): number {
+  const ownMs = backOffMs({ attempt: failures, minMs: MIN_BACK_OFF_MS, maxMs: MAX_BACK_OFF_MS, clock });
+  return Math.max(ownMs, Math.min((retryAfterSeconds ?? 0) * 1000, MAX_RETRY_AFTER_MS));
 }
 
-function timeLeft(connection: Connection, now: Date): number {
-  return connection.accessTokenExpiresAt.getTime() - now.getTime();
+/** Milliseconds before another process's refresh is looked at again. @param round 1 for the first look */
+export function pollMs(round: number, clock: Clock): number {
+  return Math.min(MIN_POLL_MS * round, MAX_POLL_MS) * (0.5 + clock.random());
+}
+
+function timeLeftMs({ tokens }: ActiveConnection, now: Date): number {
+  return tokens.accessTokenExpiresAt.getTime() - now.getTime();
 }

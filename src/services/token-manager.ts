@@ -1,298 +1,169 @@
-import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Fernet } from '../crypto/fernet.ts';
-import { reseal } from '../crypto/token-cipher.ts';
-import type { FailedRefresh, OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
-import { AppError } from '../errors.ts';
-import type { Connection, LossReason, TokenSet } from '../models/connection.ts';
+import type { TokenCipher } from '../crypto/token-cipher.ts';
+import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
+import { hasCode } from '../errors.ts';
+import type { ActiveConnection, Connection, ConnectionKey, LostConnection, PlainToken } from '../models/connection.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { Metrics, RefreshOutcome } from '../observability/metrics.ts';
-import { type AccountingStrategy, ProviderError } from '../strategies/accounting-strategy.ts';
-import type { InFlight } from '../utils/background-tasks.ts';
-import { persistently } from '../utils/retry.ts';
+import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
+import type { BackgroundTasks } from '../utils/background-tasks.ts';
+import type { Clock } from '../utils/clock.ts';
 import { SingleFlight } from '../utils/single-flight.ts';
-import { within } from '../utils/with-timeout.ts';
-import type { GrantRevoker } from './grant-revoker.ts';
-import { connectionNotFound, providerError, providerUnavailable, reauthorizationRequired } from './provider-errors.ts';
-import * as timing from './refresh-policy.ts';
+import { withTimeout } from '../utils/with-timeout.ts';
+import {
+  connectionNotFound,
+  providerError,
+  providerUnavailable,
+  reauthorizationRequired,
+  toAppError,
+} from './provider-errors.ts';
+import type { RefreshCooldown } from './refresh-cooldown.ts';
+import * as policy from './refresh-policy.ts';
+import { isUnchanged, type RefreshResult, type TokenRefresher } from './token-refresher.ts';
 
-const EVERYONE = 'everyone';
-
-/** Why a caller is told to come again though nothing was asked of the provider now. */
-export const NOT_CALLED = 'not_called';
-
-/** A connection, and its access token in clear. */
+/** A connection, and its access token in plain text. */
 export interface OpenConnection {
-  connection: Connection;
-  accessToken: string;
+  connection: ActiveConnection;
+  accessToken: PlainToken;
 }
 
-/**
- * Hands out access tokens that work, and renews them. In one process all callers of a connection share one flight;
- * across replicas a lease in the row lets one of them call the provider. No database connection is held meanwhile.
- */
-export class TokenManager {
-  private readonly flights = new SingleFlight<Connection>();
-  /** Until when no refresh is tried: by connection, and for all of them under `EVERYONE`. */
-  private readonly pauses = new Map<string, number>();
-  private isStopping = false;
+interface Dependencies {
+  strategies: StrategyRegistry;
+  tokens: OAuthTokenDatastore;
+  cipher: TokenCipher;
+  refresher: TokenRefresher;
+  cooldown: RefreshCooldown;
+  backgroundTasks: BackgroundTasks;
+  clock: Clock;
+  logger: Logger;
+}
 
-  constructor(
-    private readonly strategy: AccountingStrategy,
-    private readonly tokens: OAuthTokenDatastore,
-    private readonly fernet: Fernet,
-    private readonly revoker: GrantRevoker,
-    private readonly inFlight: InFlight,
-    private readonly logger: Logger,
-    private readonly metrics: Metrics,
-    private readonly now: () => Date,
-    /** Whole time of one call to the provider, in milliseconds. */
-    private readonly timeoutMs: number,
-    private readonly takeoverPauseMs = timing.TAKEOVER_PAUSE_MS,
-  ) {}
+/** Returns access tokens that work. In one process all callers of a connection share one refresh. */
+export class TokenManager {
+  private readonly strategies: StrategyRegistry;
+  private readonly tokens: OAuthTokenDatastore;
+  private readonly cipher: TokenCipher;
+  private readonly refresher: TokenRefresher;
+  private readonly cooldown: RefreshCooldown;
+  private readonly backgroundTasks: BackgroundTasks;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly flights = new SingleFlight<RefreshResult>();
+
+  constructor(dependencies: Dependencies) {
+    this.strategies = dependencies.strategies;
+    this.tokens = dependencies.tokens;
+    this.cipher = dependencies.cipher;
+    this.refresher = dependencies.refresher;
+    this.cooldown = dependencies.cooldown;
+    this.backgroundTasks = dependencies.backgroundTasks;
+    this.clock = dependencies.clock;
+    this.logger = dependencies.logger;
+  }
 
   /**
-   * An access token for the organization's company. Fresh: as it is. Ageing: as it is, renewed behind it. Expired: renewed.
+   * Returns an access token for the organization's company. Fresh: as it is. Ageing: as it is, refreshed in the
+   * background. Expired: refreshed first.
    * @throws AppError `connection_not_found`, `reauthorization_required`, `provider_unavailable`, `provider_error`
    */
-  async accessToken(organizationId: string): Promise<OpenConnection> {
-    const connection = await this.find(organizationId);
-    if (timing.isFresh(connection, this.now())) return this.open(connection);
-    const renewal = this.refresh(connection);
-    renewal.catch(() => undefined); // the flight tells of its failure; who waits for it learns of it below
-    if (timing.isUsable(connection, this.now())) return this.open(connection);
-    const patience = timing.isValid(connection, this.now())
-      ? timing.VALID_TOKEN_PATIENCE_MS
-      : timing.LONGEST_WAIT * this.timeoutMs;
-    try {
-      return this.open(await within(patience, renewal, () => providerUnavailable()));
-    } catch (error) {
-      if (isEnd(error) || !timing.isValid(connection, this.now())) throw error;
-      return this.open(connection);
+  async accessToken(key: ConnectionKey): Promise<OpenConnection> {
+    const connection = this.activeOrThrow(key, await this.tokens.findCurrent(key));
+    if (policy.isFresh(connection, this.clock.now())) return this.open(connection);
+    const refreshed = this.refreshOrThrow(connection);
+    refreshed.catch(() => undefined); // reported by the flight, and below to the callers that wait
+    if (policy.isUsable(connection, this.clock.now())) return this.open(connection);
+    if (policy.isValid(connection, this.clock.now())) {
+      try {
+        return this.open(await this.wait(key, refreshed, policy.VALID_TOKEN_WAIT_MS));
+      } catch (error) {
+        if (hasCode(error, 'connection_not_found', 'reauthorization_required')) throw error;
+        if (policy.isValid(connection, this.clock.now())) return this.open(connection);
+      }
     }
+    return this.open(await this.wait(key, refreshed));
   }
 
-  /** A token in place of one that the provider refused, unless it was renewed meanwhile. @throws as `accessToken` */
-  async replaceRefused(refused: Connection): Promise<OpenConnection> {
-    const connection = await this.find(refused.organizationId);
-    if (!isSame(connection, refused)) return this.open(connection);
-    return this.open(
-      await within(timing.LONGEST_WAIT * this.timeoutMs, this.refresh(connection), () => providerUnavailable()),
-    );
+  /** Returns a token in place of one that the provider rejected, unless it was refreshed meanwhile. @throws as `accessToken` */
+  async replaceRejected(rejected: ActiveConnection): Promise<OpenConnection> {
+    const connection = this.activeOrThrow(rejected, await this.tokens.findCurrent(rejected));
+    if (!isUnchanged(connection, rejected)) return this.open(connection);
+    return this.open(await this.wait(connection, this.refreshOrThrow(connection)));
   }
 
-  /** Notes that the provider refuses tokens of this connection though they are new: more of them would not help. */
-  pause({ tokenId }: Connection): void {
-    this.pauses.set(tokenId, this.now().getTime() + timing.REFUSED_PAUSE_MS);
+  /** Decrypts the connection's access token, valid or not. */
+  open(connection: ActiveConnection): OpenConnection {
+    return { connection, accessToken: this.cipher.decryptAccessToken(connection, connection.tokens) };
   }
 
-  /** From now on no refresh is begun: one that the process's end cuts off costs a connection. */
+  /** Records that the provider rejects this connection's tokens although they are new: another refresh would not help. */
+  coolDown({ tokenId }: ActiveConnection): void {
+    this.cooldown.start(tokenId, policy.REJECTED_TOKEN_COOLDOWN_MS);
+  }
+
+  /** Refreshes the connection, however much time its token has left. */
+  async refresh(connection: ActiveConnection): Promise<RefreshResult> {
+    return this.flights.run(connection.tokenId, () => this.backgroundTasks.run(this.runRefresh(connection)));
+  }
+
+  /** Retries a lost connection. */
+  async recover(lost: LostConnection): Promise<RefreshResult> {
+    return this.backgroundTasks.run(this.refresher.recover(lost));
+  }
+
+  /** From now on no refresh begins. */
   stop(): void {
-    this.isStopping = true;
+    this.refresher.stop();
   }
 
-  /** Renews the connection, however much time its token has left. @throws as `accessToken` */
-  async refresh(connection: Connection): Promise<Connection> {
-    return this.flights.run(connection.tokenId, () => this.inFlight.track(this.fly(connection)));
-  }
-
-  /** Tells of a fault of ours, which a caller with a token that still works would never hear of. */
-  private async fly(connection: Connection): Promise<Connection> {
+  /** Reports an internal fault, which a caller whose token is still valid would never see. */
+  private async runRefresh(connection: ActiveConnection): Promise<RefreshResult> {
     try {
-      return await this.takeTurn(connection);
+      return await this.refresher.refresh(connection);
     } catch (err) {
-      if (!(err instanceof AppError)) this.log('error', 'refresh failed by a fault of ours', connection, { err });
+      if (!hasCode(err, 'service_unavailable')) {
+        const { organizationId, realmId } = connection;
+        const event = 'token.refresh.internal_error';
+        this.logger.error({ event, organization_id: organizationId, realm_id: realmId, err }, event);
+      }
       throw err;
     }
   }
 
-  /**
-   * One try with a lost connection's token; where it answers, the connection is active again, unless another took its
-   * place meanwhile. @throws ProviderError
-   */
-  async recover(lost: Connection): Promise<void> {
-    if (this.isStopping || this.isPaused(EVERYONE)) throw notCalled();
-    const exchange = async () => this.save(lost, await this.strategy.refresh(this.fernet.decrypt(lost.refreshToken)));
-    await this.inFlight.track(exchange());
-  }
-
-  /** Waits until the connection is renewed: by whoever holds its lease, or by this process once it gets the lease. */
-  private async takeTurn(seen: Connection): Promise<Connection> {
-    const waited = this.metrics.leaseWait.startTimer();
-    const leaseMs = this.timeoutMs + timing.SAVE_MS;
-    const deadline = performance.now() + leaseMs + this.takeoverPauseMs + timing.SAVE_MS;
-    let current = seen;
-    let abandonedAt: number | undefined;
-    for (let round = 1; performance.now() < deadline; round += 1) {
-      if (!isSame(current, seen)) {
-        waited();
-        return current;
-      }
-      await this.refuseWhereHopeless(current);
-      abandonedAt = current.refresh.lease === 'abandoned' ? (abandonedAt ?? performance.now()) : undefined;
-      const isLeft = abandonedAt !== undefined && performance.now() - abandonedAt > this.takeoverPauseMs;
-      if (this.isStopping) throw notCalled();
-      if (current.refresh.lease === 'free' || isLeft) {
-        const owner = randomUUID();
-        const refreshToken = this.fernet.decrypt(current.refreshToken);
-        const askedAt = this.now().getTime();
-        const isOwner = await this.tokens.acquireRefreshLease(current, owner, leaseMs);
-        // A process that was paused meanwhile may have lost the lease again: it must not call.
-        const isPrompt = this.now().getTime() - askedAt < timing.SAVE_MS / 2;
-        if (isOwner && isPrompt) {
-          waited();
-          return this.exchange(current, owner, refreshToken);
-        }
-      }
-      await delay(timing.pollPause(round));
-      current = await this.find(seen.organizationId);
-    }
-    throw notCalled();
-  }
-
-  /** Spares the provider a call that must fail, or that it asked not to get yet. */
-  private async refuseWhereHopeless(connection: Connection): Promise<void> {
-    const now = this.now().getTime();
-    const isHeld = connection.refresh.lease === 'held'; // its holder's answer may come still
-    const isOver = connection.refreshTokenExpiresAt.getTime() <= now && !isHeld;
-    if (isOver && (await this.lose(connection, 'refresh_token_expired'))) throw reauthorizationRequired();
-    if (this.isPaused(EVERYONE) || this.isPaused(connection.tokenId)) throw providerError(NOT_CALLED);
-    const wait = (connection.refresh.nextAttemptAt?.getTime() ?? 0) - now;
-    if (wait > 0) throw notCalled(wait / 1000);
-  }
-
-  /** The one call to the provider. Whoever comes here owns the lease. */
-  private async exchange(connection: Connection, owner: string, refreshToken: string): Promise<Connection> {
-    const took = this.metrics.refreshDuration.startTimer();
-    try {
-      return await this.save(connection, await this.strategy.refresh(refreshToken));
-    } catch (error) {
-      if (!(error instanceof ProviderError)) throw error;
-      if (error.failure === 'refused') return this.acceptRefusal(connection, error);
-      throw await this.yieldLease(connection, owner, error);
-    } finally {
-      took();
+  private async refreshOrThrow(connection: ActiveConnection): Promise<ActiveConnection> {
+    const result = await this.refresh(connection);
+    const strategy = this.strategies.get(connection.system);
+    switch (result.outcome) {
+      case 'current':
+        return result.connection;
+      case 'ended':
+        return this.activeOrThrow(connection, result.connection);
+      case 'deferred':
+        throw result.cause === 'provider_error'
+          ? providerError(strategy)
+          : providerUnavailable(strategy, result.retryAfterSeconds);
+      case 'failed':
+        throw result.error.failure === 'unavailable'
+          ? providerUnavailable(strategy, result.retryAfterSeconds)
+          : toAppError(result.error, strategy, 'reauthorization_required');
     }
   }
 
-  /** Keeps the answer until it is saved, since it exists nowhere else. Answers the connection as it stands then. */
-  private async save(connection: Connection, answer: TokenSet): Promise<Connection> {
-    const renewed = reseal(this.fernet, answer, connection);
-    const save = async () => {
-      await this.tokens.saveRefreshed(connection, renewed);
-      return this.tokens.findCurrent(connection.organizationId, connection.system);
-    };
-    const current = await persistently(save, undefined, (err) => {
-      if (!(err instanceof AppError)) this.log('error', 'refresh not saved yet', connection, { err });
-      return true; // nothing is worse than to drop the answer
+  /** @param timeoutMs by default: as long as a caller may wait for a refresh */
+  private wait(
+    { system }: ConnectionKey,
+    refreshed: Promise<ActiveConnection>,
+    timeoutMs?: number,
+  ): Promise<ActiveConnection> {
+    const strategy = this.strategies.get(system);
+    return withTimeout(refreshed, {
+      clock: this.clock,
+      timeoutMs: timeoutMs ?? policy.MAX_WAIT_TIMEOUTS * strategy.profile.timeoutMs,
+      onTimeout: () => providerUnavailable(strategy),
     });
-    const facts = { intuit_tid: answer.intuitTid, generation: current?.generation };
-    if (current?.tokenId === connection.tokenId) {
-      this.count('success');
-      this.log('info', 'refreshed', connection, facts);
-    } else {
-      this.count('superseded'); // disconnected or replaced meanwhile: that wins
-      this.log('info', 'refresh superseded', connection, facts);
-      await this.revoker.revokeLoose({ ...connection, refreshToken: renewed.refreshToken });
-    }
-    return orThrow(current);
   }
 
-  /** `invalid_grant`: where the row moved on, somebody else's refresh explains it; else the grant is gone. */
-  private async acceptRefusal(connection: Connection, error: ProviderError): Promise<Connection> {
-    const find = () => this.tokens.findCurrent(connection.organizationId, connection.system);
-    const current = await persistently(find, timing.RELEASE_PATIENCE_MS);
-    if (!current || !isSame(current, connection)) {
-      this.count('superseded');
-      return orThrow(current);
-    }
-    this.log('warn', 'refresh token refused', connection, error.toLog());
-    const reason = connection.refresh.startedAt ? 'rotation_lost' : 'authorization_revoked';
-    const isLost = await this.lose(connection, reason, error.facts.intuitTid);
-    this.count(!isLost ? 'superseded' : reason === 'rotation_lost' ? reason : 'revoked');
-    if (isLost) throw reauthorizationRequired();
-    return this.find(connection.organizationId);
+  private activeOrThrow({ system }: ConnectionKey, connection: Connection | undefined): ActiveConnection {
+    const strategy = this.strategies.get(system);
+    if (!connection) throw connectionNotFound(strategy);
+    if (connection.state === 'lost') throw reauthorizationRequired(strategy);
+    return connection;
   }
-
-  /** False where the connection was changed meanwhile, and that wins. */
-  private async lose(connection: Connection, reason: LossReason, intuitTid?: string): Promise<boolean> {
-    const deactivate = () => this.tokens.deactivate(connection, reason, intuitTid);
-    return persistently(deactivate, timing.RELEASE_PATIENCE_MS);
-  }
-
-  /** Gives the lease back after a failure that says nothing about the grant. Answers what the caller is told. */
-  private async yieldLease(connection: Connection, owner: string, error: ProviderError): Promise<AppError> {
-    const { failure, facts } = error;
-    this.count(failure === 'unavailable' ? 'provider_unavailable' : 'provider_error');
-    const before = { ...connection.refresh, keepsLease: false };
-    if (failure === 'misconfigured') {
-      const isForEveryone = ['invalid_client', 'unauthorized_client'].includes(facts.reason ?? '');
-      const until = this.now().getTime() + timing.MISCONFIGURED_PAUSE_MS;
-      this.pauses.set(isForEveryone ? EVERYONE : connection.tokenId, until);
-      this.log('error', 'Intuit refuses this service: check its key pair', connection, error.toLog());
-      await this.release(connection, owner, before, facts.intuitTid);
-      return providerError();
-    }
-    const failures = connection.refresh.failures + 1;
-    const nextAttemptAt = timing.nextAttempt(failures, facts.retryAfterSeconds, this.now());
-    this.log('warn', 'refresh failed', connection, { ...error.toLog(), failures });
-    const startedAt = facts.outcomeUnknown ? this.now() : before.startedAt;
-    const isFailing = before.isFailing || !timing.isValid(connection, this.now());
-    const keepsLease = facts.reason === 'TimeoutError'; // the provider may be at work on it still
-    const failed = { startedAt, failures, nextAttemptAt, keepsLease, isFailing };
-    await this.release(connection, owner, failed, facts.intuitTid);
-    if (failure === 'unreadable') return providerError();
-    return providerUnavailable((nextAttemptAt.getTime() - this.now().getTime()) / 1000);
-  }
-
-  /** A release that fails does no harm: the lease runs out. */
-  private async release(connection: Connection, owner: string, failed: FailedRefresh, tid?: string): Promise<void> {
-    const release = () => this.tokens.failRefresh(connection, owner, failed, tid);
-    await persistently(release, timing.RELEASE_PATIENCE_MS).catch((err) =>
-      this.log('warn', 'lease not released', connection, { err }),
-    );
-  }
-
-  private isPaused(key: string): boolean {
-    const isOver = (this.pauses.get(key) ?? 0) <= this.now().getTime();
-    if (isOver) this.pauses.delete(key);
-    return !isOver;
-  }
-
-  private async find(organizationId: string): Promise<Connection> {
-    return orThrow(await this.tokens.findCurrent(organizationId, this.strategy.system));
-  }
-
-  private open(connection: Connection): OpenConnection {
-    return { connection, accessToken: this.fernet.decrypt(connection.accessToken) };
-  }
-
-  private count(outcome: RefreshOutcome): void {
-    this.metrics.refreshes.inc({ outcome });
-  }
-
-  private log(level: 'info' | 'warn' | 'error', event: string, connection: Connection, facts: object): void {
-    const { organizationId, realmId } = connection;
-    this.logger[level]({ event, organization_id: organizationId, realm_id: realmId, ...facts }, event);
-  }
-}
-
-function notCalled(seconds?: number): AppError {
-  return providerUnavailable(seconds, NOT_CALLED);
-}
-
-function orThrow(connection: Connection | undefined): Connection {
-  if (!connection) throw connectionNotFound();
-  if (!connection.isActive) throw reauthorizationRequired();
-  return connection;
-}
-
-/** True where nobody changed the connection between two looks at it. */
-function isSame(a: Connection, b: Connection): boolean {
-  return a.tokenId === b.tokenId && a.generation === b.generation;
-}
-
-/** True for the failures that end a connection, valid token or not. */
-function isEnd(error: unknown): boolean {
-  return error instanceof AppError && ['connection_not_found', 'reauthorization_required'].includes(error.code);
 }

@@ -1,61 +1,85 @@
-import type { AccountingSystem, NewTokenSet, TokenSet } from '../models/connection.ts';
+import type { AccountingSystem, NewTokenSet, PlainToken, RealmId, TokenSet } from '../models/connection.ts';
+import type { MaintenancePolicy } from '../models/maintenance.ts';
 
 /**
- * How one accounting system speaks: protocol alone, no storage and no decisions.
- * Every call but the first goes to the provider, and fails with a `ProviderError`.
+ * One accounting system's protocol: no storage and no decisions.
+ * Every call that reaches the provider fails with a `ProviderError`.
  */
 export interface AccountingStrategy {
   readonly system: AccountingSystem;
+  readonly profile: ProviderProfile;
 
-  /** The consent page's address for this state. */
+  /** The URL of the consent page for this state. */
   authorizationUrl(state: string): string;
 
-  /** Trades a code for tokens: once, whatever happens. */
-  exchangeCode(code: string): Promise<NewTokenSet>;
+  /** Reads the query of the provider's redirect. @throws AppError `invalid_request` */
+  parseCallback(query: unknown): CallbackParameters;
 
-  /** Trades a refresh token for the next token set: once, whatever happens. */
-  refresh(refreshToken: string): Promise<TokenSet>;
+  /** Exchanges the code of a callback for tokens: once, whatever happens. */
+  exchangeCode(callback: AuthorizedCallback): Promise<NewGrant>;
 
-  /** Ends a grant. A grant that is already gone is as good as ended. */
-  revoke(refreshToken: string): Promise<void>;
+  /**
+   * Exchanges a refresh token for the next token set: once, whatever happens.
+   * @param maySend asked when the connection to the provider is open; if it returns false, nothing is sent and the call
+   * fails as `unavailable` with `isTooLate`
+   */
+  refresh(refreshToken: PlainToken, maySend?: () => boolean): Promise<TokenSet>;
 
-  /** The company's name, absent where the answer holds none. Fails as `refused` where the token does not open the company. */
-  companyName(realmId: string, accessToken: string): Promise<string | undefined>;
+  /** Revokes a grant. A grant that is already revoked counts as a success. */
+  revoke(refreshToken: PlainToken): Promise<void>;
+
+  /** Proves that a token gives access to a company. Fails as `rejected` if it does not. */
+  readCompany(realmId: RealmId, accessToken: PlainToken): Promise<Company>;
 }
 
-/**
- * Whom a provider's failure concerns.
- * - `refused`: this grant, code or company alone.
- * - `misconfigured`: this service's key pair or request; nobody's connection is at fault.
- * - `unavailable`: the provider; the same call may succeed later.
- * - `unreadable`: the provider; it accepted the call, and the answer is no answer.
- */
-type ProviderFailure = 'refused' | 'misconfigured' | 'unavailable' | 'unreadable';
+/** What the provider's redirect contained: a code, or the error in its place. */
+export type CallbackParameters = AuthorizedCallback | DeclinedCallback;
 
-/** What is kept of a provider's failure. Never its text, which can quote tokens, and never a cause. */
-export class ProviderError extends Error {
-  override readonly name = 'ProviderError';
+/** The user agreed. */
+export interface AuthorizedCallback {
+  state: string;
+  code: string;
+  /** Absent for a provider that names the company only after the exchange. */
+  realmId?: RealmId;
+}
 
-  constructor(
-    readonly failure: ProviderFailure,
-    readonly facts: {
-      /** Absent where no answer came. */
-      status?: number | undefined;
-      /** A known error code of RFC 6749 §5.2, or the code of a failed connection. */
-      reason?: string | undefined;
-      intuitTid?: string | undefined;
-      /** The provider's own wish, in seconds. */
-      retryAfterSeconds?: number | undefined;
-      /** True where the provider may have done what was asked: a token that was sent may be used up. */
-      outcomeUnknown?: boolean;
-    } = {},
-  ) {
-    super(`provider ${failure}: ${[facts.status, facts.reason].filter(Boolean).join(' ') || 'no answer'}`);
-  }
+/** The user declined, or the provider failed. */
+export interface DeclinedCallback {
+  state: string;
+  error: string;
+}
 
-  /** As it stands in the log. */
-  toLog(): object {
-    const { status, reason, intuitTid, retryAfterSeconds } = this.facts;
-    return { failure: this.failure, status, reason, intuit_tid: intuitTid, retry_after_s: retryAfterSeconds };
-  }
+/** A grant that no connection uses yet. */
+export interface NewGrant {
+  realmId: RealmId;
+  tokens: NewTokenSet;
+}
+
+/** What the provider returns about a company. */
+export interface Company {
+  /** At most 255 characters; absent if the provider returned none. */
+  name: string | undefined;
+}
+
+/** What distinguishes one provider from another, besides its protocol. */
+export interface ProviderProfile {
+  /** Its name for people. */
+  title: string;
+  /** Where it sends browsers back to. */
+  redirectUri: string;
+  /** Total time of one call in milliseconds. */
+  timeoutMs: number;
+  api: ProviderApi;
+  maintenance: MaintenancePolicy;
+}
+
+/** How the gateway reaches the provider's API. */
+export interface ProviderApi {
+  baseUrl: string;
+  /** The path that every resource of the company is below, without a trailing slash. */
+  companyPath(realmId: RealmId): string;
+  /** Sent with every request. */
+  headers: Record<string, string>;
+  /** A second path where the gateway is mounted, for the provider's own client libraries. */
+  nativePath?: string;
 }

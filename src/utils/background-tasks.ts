@@ -1,19 +1,19 @@
-/** Work that goes on though its caller leaves, and that a shutdown waits for. */
-export class InFlight {
+/** Work that continues after its caller has left, and that a shutdown waits for. */
+export class BackgroundTasks {
   private readonly running = new Set<Promise<unknown>>();
 
-  /** Answers what the work answers. */
-  async track<T>(work: Promise<T>): Promise<T> {
-    this.running.add(work);
+  /** Resolves or rejects as `task` does. */
+  async run<T>(task: Promise<T>): Promise<T> {
+    this.running.add(task);
     try {
-      return await work;
+      return await task;
     } finally {
-      this.running.delete(work);
+      this.running.delete(task);
     }
   }
 
-  /** Resolves when nothing runs any more, whatever became of it. */
-  async settled(): Promise<void> {
+  /** Resolves once nothing is running, whether the tasks succeeded or failed. */
+  async drain(): Promise<void> {
     while (this.running.size > 0) await Promise.allSettled(this.running);
   }
 }

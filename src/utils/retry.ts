@@ -1,30 +1,32 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { AppError } from '../errors.ts';
+import { hasCode } from '../errors.ts';
+import type { Clock } from './clock.ts';
 
-const FIRST_PAUSE_MS = 100;
-/** Short: whoever waits for the same row takes it over soon after the database is back. */
-const LONGEST_PAUSE_MS = 500;
+const MIN_PAUSE_MS = 100;
+/** Short, so that this process saves before another one takes over the row once the database is back. */
+const MAX_PAUSE_MS = 500;
 
-/**
- * Repeats `work` while the database is away, for as long as `patienceMs` allows: what it saves exists nowhere else.
- * @param isPassing tells the errors that are worth another try
- */
-export async function persistently<T>(
-  work: () => Promise<T>,
-  patienceMs = Number.POSITIVE_INFINITY,
-  isPassing: (error: unknown) => boolean = isDatabaseAway,
-): Promise<T> {
-  const deadline = performance.now() + patienceMs;
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+interface RetryOptions {
+  clock: Clock;
+  /** No attempt begins later than this after the first. Without it, there is no limit. */
+  timeoutMs?: number;
+  /** Whether an error is worth another attempt. By default: the database is unavailable. */
+  isRetryable?: (error: unknown) => boolean;
+}
+
+/** Runs `work` until it succeeds. Rejects with its last error. */
+export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { clock, timeoutMs = Number.POSITIVE_INFINITY, isRetryable = isServiceUnavailable } = options;
+  const deadline = clock.monotonicMs() + timeoutMs;
+  for (let pauseMs = MIN_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
     try {
       return await work();
     } catch (error) {
-      if (!isPassing(error) || performance.now() + pause > deadline) throw error;
-      await delay(pause);
+      if (!isRetryable(error) || clock.monotonicMs() + pauseMs > deadline) throw error;
+      await clock.sleep(pauseMs);
     }
   }
 }
 
-function isDatabaseAway(error: unknown): boolean {
-  return error instanceof AppError && error.code === 'service_unavailable';
+function isServiceUnavailable(error: unknown): boolean {
+  return hasCode(error, 'service_unavailable');
 }

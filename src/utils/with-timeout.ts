@@ -1,15 +1,25 @@
-import { clearTimeout, setImmediate, setTimeout } from 'node:timers'; // where the simulation puts its own time
+import type { Clock } from './clock.ts';
 
-/** What `promise` answers, if it does so in time; else what `late` makes is thrown, and the promise is left to itself. */
-export async function within<T>(milliseconds: number, promise: Promise<T>, late: () => Error): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    // One turn more: after a stall of our own, an answer in time may still lie in its socket.
-    timer = setTimeout(() => setImmediate(() => reject(late())), milliseconds);
+interface TimeoutOptions {
+  clock: Clock;
+  timeoutMs: number;
+  /** Makes the error to reject with. */
+  onTimeout: () => Error;
+}
+
+/** Resolves with `promise`, or rejects after `timeoutMs`. Does not cancel the promise. */
+export async function withTimeout<T>(promise: Promise<T>, { clock, timeoutMs, onTimeout }: TimeoutOptions): Promise<T> {
+  let cancel = (): void => undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    // After a pause of the whole process, a response that arrived in time may still wait in its socket.
+    const timer = clock.startTimer(timeoutMs, () => {
+      void clock.nextTurn().then(() => reject(onTimeout()));
+    });
+    cancel = timer.cancel;
   });
   try {
-    return await Promise.race([promise, tooLate]);
+    return await Promise.race([promise, timeout]);
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }

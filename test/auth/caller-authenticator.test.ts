@@ -1,146 +1,177 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type CryptoKey, exportSPKI, importJWK, type JWTPayload } from 'jose';
-import { Callers } from '../../src/auth/caller-authenticator.ts';
+import { CallerAuthenticator } from '../../src/auth/caller-authenticator.ts';
 import type { Config } from '../../src/config/config.ts';
 import { KEYS } from '../support/credentials.ts';
+import { codeOf } from '../support/harness.ts';
 import { AUDIENCE, ISSUER, type KeySet, secondsFromNow, startKeySet } from '../support/key-set.ts';
-import { codeOf } from '../support/token-bench.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+const API_KEYS = Object.entries(KEYS).map(([name, key]) => ({ name, key }));
 
-function callersOf(settings: Partial<Config['callers']>): Callers {
-  return new Callers({ apiKeys: [], jwt: undefined, disabled: false, ...settings });
+function authenticatorOf(settings: Partial<Config['callers']>): CallerAuthenticator {
+  return new CallerAuthenticator({ apiKeys: [], jwt: undefined, disabled: false, ...settings }, new TestClock());
 }
 
-describe('an API key', () => {
-  const apiKeys = Object.entries(KEYS).map(([name, key]) => ({ name, key }));
-  const callers = callersOf({ apiKeys });
+describe('CallerAuthenticator', () => {
+  const jwt = {
+    jwksUrl: 'http://127.0.0.1/',
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    organizationClaim: 'organization_id',
+  };
 
-  it.each(Object.entries(KEYS))('of several tells its name and acts for every organization: %s', async (name, key) => {
-    const caller = { actor: name, account: `key:${name}`, organizationId: undefined };
-    expect(await callers.identify(`Bearer ${key}`)).toEqual(caller);
-    expect(await callers.identify(`bearer ${key}`)).toEqual(caller); // RFC 9110 §11.1: schemes have no case
+  it.each([
+    ['nothing is configured', {}, true],
+    ['API keys are configured', { apiKeys: API_KEYS }, false],
+    ['a key set is configured', { jwt }, false],
+  ])('requires credentials unless nothing is configured: %s', (_, settings, isOpen) => {
+    expect(authenticatorOf(settings).isOpen).toBe(isOpen);
+  });
+});
+
+describe('CallerAuthenticator with API keys', () => {
+  const authenticator = authenticatorOf({ apiKeys: API_KEYS });
+
+  it.each(Object.entries(KEYS))('identifies the caller by each key, for every organization: %s', async (name, key) => {
+    const caller = { actor: name, account: `key:${name}`, organizations: { kind: 'all' } };
+    expect(await authenticator.authenticate(`Bearer ${key}`)).toEqual(caller);
+    expect(await authenticator.authenticate(`bearer ${key}`)).toEqual(caller); // RFC 9110 §11.1: no case in schemes
   });
 
   it.each([
-    ['nothing', undefined],
+    ['no header', undefined],
     ['an empty header', ''],
-    ['a scheme alone', 'Bearer'],
+    ['a scheme only', 'Bearer'],
     ['an empty key', 'Bearer '],
     ['a wrong key', `Bearer ${'x'.repeat(40)}`],
-    ['its beginning', `Bearer ${KEYS.billing.slice(0, -1)}`],
-    ['a longer one', `Bearer ${KEYS.billing}x`],
-    ['its name before it', `Bearer billing:${KEYS.billing}`],
-    ['another case', `Bearer ${KEYS.billing.toUpperCase()}`],
-    ['two keys', `Bearer ${KEYS.billing},${KEYS.reports}`],
-    ['two words', `Bearer ${KEYS.billing} ${KEYS.billing}`],
+    ['a key without its end', `Bearer ${KEYS.billing.slice(0, -1)}`],
+    ['a longer key', `Bearer ${KEYS.billing}x`],
+    ['a key after its name', `Bearer billing:${KEYS.billing}`],
+    ['a key in capitals', `Bearer ${KEYS.billing.toUpperCase()}`],
+    ['two keys with a comma', `Bearer ${KEYS.billing},${KEYS.reports}`],
+    ['two keys with a space', `Bearer ${KEYS.billing} ${KEYS.billing}`],
     ['no scheme', KEYS.billing],
     ['another scheme', `Token ${KEYS.billing}`],
     ['Basic', `Basic ${Buffer.from(`billing:${KEYS.billing}`).toString('base64')}`],
     ['a control character', `Bearer ${KEYS.billing}\u0000`],
-  ])('is not: %s', async (_, authorization) => {
-    expect(await codeOf(callers.identify(authorization))).toBe('unauthorized');
+  ])('rejects %s', async (_, authorization) => {
+    expect(await codeOf(authenticator.authenticate(authorization))).toBe('unauthorized');
   });
 });
 
-describe('a JWT', () => {
+describe('CallerAuthenticator with JWTs', () => {
   let keySet: KeySet;
-  let callers: Callers;
-  const jwt = (more: object = {}) => ({
+  let authenticator: CallerAuthenticator;
+  const jwt = (changes: object = {}) => ({
     ...{ jwksUrl: keySet.url, issuer: ISSUER, audience: AUDIENCE, organizationClaim: 'organization_id' },
-    ...more,
+    ...changes,
   });
+  const authenticate = (token: string, by = authenticator) => by.authenticate(`Bearer ${token}`);
+  const expectRejected = async (token: string) => expect(await codeOf(authenticate(token))).toBe('unauthorized');
 
   beforeAll(async () => {
     keySet = await startKeySet(ALGORITHMS);
-    callers = callersOf({ jwt: jwt() });
+    authenticator = authenticatorOf({ jwt: jwt() });
   });
   afterAll(() => keySet.close());
 
-  it.each(ALGORITHMS)('signed with %s tells its subject and its one organization', async (kid) => {
-    const caller = await callers.identify(`Bearer ${await keySet.sign({}, { kid })}`);
-    expect(caller).toEqual({ actor: 'user-7', account: 'jwt:user-7', organizationId: 'acme' });
+  it.each(ALGORITHMS)('identifies the user and the organization of a JWT signed with %s', async (kid) => {
+    const caller = await authenticate(await keySet.sign({}, { kid }));
+    expect(caller).toEqual({ actor: 'user-7', account: 'jwt:user-7', organizations: { kind: 'one', id: 'acme' } });
   });
 
   it.each([
-    ['ended 25 s ago, within the tolerance', () => ({ exp: secondsFromNow(-25) })],
+    ['expired 25 s ago, within the tolerance', () => ({ exp: secondsFromNow(-25) })],
     ['begins in 25 s, within the tolerance', () => ({ nbf: secondsFromNow(25) })],
-    ['names several audiences, ours among them', () => ({ aud: ['other', AUDIENCE] })],
-  ])('is good that %s', async (_, claims) => {
-    expect(await callers.identify(`Bearer ${await keySet.sign(claims())}`)).toMatchObject({ actor: 'user-7' });
+    ['names several audiences, this service among them', () => ({ aud: ['other', AUDIENCE] })],
+  ])('accepts a JWT that %s', async (_, claims) => {
+    expect(await authenticate(await keySet.sign(claims()))).toMatchObject({ actor: 'user-7' });
   });
 
   it.each([
-    ['ended 35 s ago', () => ({ exp: secondsFromNow(-35) })],
+    ['expired 35 s ago', () => ({ exp: secondsFromNow(-35) })],
     ['begins in 35 s', () => ({ nbf: secondsFromNow(35) })],
-    ['never ends', () => ({ exp: undefined })],
+    ['never expires', () => ({ exp: undefined })],
     ['names no issuer', () => ({ iss: undefined })],
     ['names no audience', () => ({ aud: undefined })],
-    ['is of another issuer', () => ({ iss: 'https://login.octup.example' })],
+    ['is from another issuer', () => ({ iss: 'https://login.octup.example' })],
     ['is for another audience', () => ({ aud: 'accounting' })],
     ['has a subject that is no text', () => ({ sub: 7 as unknown as string })],
-  ])('is refused that %s', async (_, claims) => {
-    const token = await keySet.sign(claims() as JWTPayload);
-    expect(await codeOf(callers.identify(`Bearer ${token}`))).toBe('unauthorized');
+  ])('rejects a JWT that %s', async (_, claims) => {
+    await expectRejected(await keySet.sign(claims() as JWTPayload));
   });
 
   it.each([undefined, '', null, 7, true, ['acme'], { id: 'acme' }])(
-    'whose organization claim is %j belongs to no organization',
+    'lets a user whose organization claim is %j act for no organization',
     async (organization_id) => {
-      const { organizationId } = await callers.identify(`Bearer ${await keySet.sign({ organization_id })}`);
-      expect(organizationId).toBe('');
+      const { organizations } = await authenticate(await keySet.sign({ organization_id }));
+      expect(organizations).toEqual({ kind: 'none' });
     },
   );
 
-  it('tells its organization in the claim that is configured, and in no other', async () => {
-    const others = callersOf({ jwt: jwt({ organizationClaim: 'https://octup.example/tenant' }) });
+  it('reads the organization from the configured claim and from no other', async () => {
+    const other = authenticatorOf({ jwt: jwt({ organizationClaim: 'https://octup.example/tenant' }) });
     const token = await keySet.sign({ 'https://octup.example/tenant': 'globex' });
-    expect(await others.identify(`Bearer ${token}`)).toMatchObject({ organizationId: 'globex' });
-    expect(await others.identify(`Bearer ${await keySet.sign()}`)).toMatchObject({ organizationId: '' });
+    expect(await authenticate(token, other)).toMatchObject({ organizations: { kind: 'one', id: 'globex' } });
+    expect(await authenticate(await keySet.sign(), other)).toMatchObject({ organizations: { kind: 'none' } });
   });
 
-  it('is refused without a signature, whatever its header says of it', async () => {
+  it.each([
+    ['missing', undefined, 'unnamed', undefined],
+    ['empty', '', 'unnamed', undefined],
+    ['longer than its column', 'x'.repeat(300), 'x'.repeat(255), `jwt:${'x'.repeat(300)}`],
+  ])('names the actor for events if the subject is %s', async (_, sub, actor, account) => {
+    expect(await authenticate(await keySet.sign({ sub } as JWTPayload))).toMatchObject({ actor, account });
+  });
+
+  it('rejects a JWT without a signature, whatever its header claims', async () => {
     const [, payload] = (await keySet.sign()).split('.');
-    for (const alg of ['none', 'None', 'NONE', '', 'RS256'])
-      for (const signature of ['', 'AA'])
-        expect(await codeOf(callers.identify(`Bearer ${encode({ alg })}.${payload}.${signature}`))).toBe(
-          'unauthorized',
-        );
+    for (const alg of ['none', 'None', 'NONE', '', 'RS256']) {
+      for (const signature of ['', 'AA']) await expectRejected(`${encode({ alg })}.${payload}.${signature}`);
+    }
   });
 
-  it('is refused that a published key signed as a shared secret', async () => {
+  it('rejects a JWT that was signed with a published key as a shared secret', async () => {
     const [, payload] = (await keySet.sign()).split('.');
     const { jwk } = keySet.keys['RS256'] as { jwk: Record<string, unknown> };
     const pem = await exportSPKI((await importJWK(jwk, 'RS256', { extractable: true })) as CryptoKey);
     for (const secret of [pem, pem.trim(), JSON.stringify(jwk), String(jwk['n'])]) {
       const signed = `${encode({ alg: 'HS256', kid: 'RS256' })}.${payload}`;
       const signature = createHmac('sha256', secret).update(signed).digest('base64url');
-      expect(await codeOf(callers.identify(`Bearer ${signed}.${signature}`))).toBe('unauthorized');
+      await expectRejected(`${signed}.${signature}`);
     }
   });
 
-  it('is refused where one letter of it was changed, or it was cut', async () => {
+  it('rejects a JWT of which a character was changed, or that was cut off', async () => {
     const token = await keySet.sign({}, { kid: 'ES256' });
     for (let at = 0; at < token.length; at += 7) {
-      const changed = `${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`;
-      expect(await codeOf(callers.identify(`Bearer ${changed}`))).toBe('unauthorized');
-      expect(await codeOf(callers.identify(`Bearer ${token.slice(0, at)}`))).toBe('unauthorized');
+      await expectRejected(`${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`);
+      await expectRejected(token.slice(0, at));
     }
   });
 
-  it('is refused that brings its own key, or the address of one', async () => {
+  it('rejects a JWT that brings its own key, or the address of one', async () => {
     await keySet.add('ES256', 'stranger', false);
     const jwk = keySet.keys['stranger']?.jwk ?? {};
-    for (const header of [{ jwk }, { jku: keySet.url }, { x5u: keySet.url }, { kid: '../../stranger' }])
-      expect(await codeOf(callers.identify(`Bearer ${await keySet.sign({}, { kid: 'stranger', ...header })}`))).toBe(
-        'unauthorized',
-      );
+    for (const header of [{ jwk }, { jku: keySet.url }, { x5u: keySet.url }, { kid: '../../stranger' }]) {
+      await expectRejected(await keySet.sign({}, { kid: 'stranger', ...header }));
+    }
   });
 
-  it('is not taken where no key set is configured', async () => {
-    const keysAlone = callersOf({ apiKeys: [{ name: 'billing', key: KEYS.billing }] });
-    expect(await codeOf(keysAlone.identify(`Bearer ${await keySet.sign()}`))).toBe('unauthorized');
+  it('rejects every JWT if no key set is configured', async () => {
+    const keysOnly = authenticatorOf({ apiKeys: API_KEYS });
+    expect(await codeOf(authenticate(await keySet.sign(), keysOnly))).toBe('unauthorized');
+  });
+
+  it('accepts API keys beside JWTs, without fetching the key set', async () => {
+    const both = authenticatorOf({ apiKeys: API_KEYS, jwt: jwt() });
+    const { fetches } = keySet;
+    expect(await authenticate(KEYS.billing, both)).toMatchObject({ actor: 'billing' });
+    expect(keySet.fetches).toBe(fetches);
+    expect(await authenticate(await keySet.sign(), both)).toMatchObject({ actor: 'user-7' });
   });
 });
 

@@ -2,64 +2,71 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ConnectLinks } from '../../src/auth/connect-links.ts';
 import { OAuthStates } from '../../src/auth/oauth-states.ts';
 import { AppError } from '../../src/errors.ts';
+import type { OrganizationId } from '../../src/models/connection.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 const [NEW, OLD] = ['n'.repeat(32), 'o'.repeat(32)];
-const ISSUED_AT = Date.parse('2026-02-10T14:00:00.000Z');
+const KEY = { organizationId: 'acme' as OrganizationId, system: 'quickbooks' };
+const ISSUED_AT = new Date('2026-02-10T14:00:00.000Z');
 
-describe('a connect link', () => {
-  let now: Date;
-  const links = new ConnectLinks([NEW, OLD], () => now);
+describe('ConnectLinks', () => {
+  const clock = new TestClock();
+  const links = new ConnectLinks([NEW, OLD], clock);
+  const issue = (by = links) => by.issue(KEY, 'billing');
 
-  beforeEach(() => {
-    now = new Date(ISSUED_AT);
-  });
+  beforeEach(() => clock.setWallClock(ISSUED_AT));
 
-  it('says for whom it is, who asked for it and how long it lasts', () => {
-    const { link, expiresAt } = links.issue('acme', 'billing');
+  it('returns what it issued a link for', () => {
+    const { link, expiresAt } = issue();
     expect(expiresAt.toISOString()).toBe('2026-02-10T14:05:00.000Z');
     const id = expect.stringMatching(/^[\w-]{22}$/);
-    expect(links.verify(link)).toEqual({ id, organizationId: 'acme', actor: 'billing', expiresAt });
+    expect(links.verify(link, 'quickbooks')).toEqual({ id, ...KEY, actor: 'billing', expiresAt });
   });
 
-  it('differs each time', () => {
-    const ids = Array.from({ length: 100 }, () => links.verify(links.issue('acme', 'billing').link).id);
+  it('issues a different link each time', () => {
+    const ids = Array.from({ length: 100 }, () => links.verify(issue().link, 'quickbooks').id);
     expect(new Set(ids).size).toBe(100);
   });
 
-  it('is good to the last millisecond of five minutes, and no longer', () => {
-    const { link } = links.issue('acme', 'billing');
-    now = new Date(ISSUED_AT + 299_999);
-    expect(links.verify(link).organizationId).toBe('acme');
-    now = new Date(ISSUED_AT + 300_000);
-    expectRefusal(() => links.verify(link));
+  it('accepts a link for five minutes, to the millisecond', () => {
+    const { link } = issue();
+    clock.advance(299_999);
+    expect(links.verify(link, 'quickbooks').organizationId).toBe('acme');
+    clock.advance(1);
+    expectRejected(() => links.verify(link, 'quickbooks'));
   });
 
-  it('is refused where a bit of it was flipped, or it was cut', () => {
-    const { link } = links.issue('acme', 'billing');
+  it.each(['ledgerly', 'QuickBooks', ''])('rejects a link that is for another accounting system than %j', (system) => {
+    expectRejected(() => links.verify(issue().link, system));
+  });
+
+  it('rejects a link in which a bit was flipped, or that was cut off', () => {
+    const { link } = issue();
     for (let at = 0; at < link.length; at += 1) {
       for (const bit of [1, 2, 4, 8, 16, 32, 64]) {
         const flipped = String.fromCharCode(link.charCodeAt(at) ^ bit);
-        expectRefusal(() => links.verify(link.slice(0, at) + flipped + link.slice(at + 1)));
+        expectRejected(() => links.verify(link.slice(0, at) + flipped + link.slice(at + 1), 'quickbooks'));
       }
-      expectRefusal(() => links.verify(link.slice(0, at)));
+      expectRejected(() => links.verify(link.slice(0, at), 'quickbooks'));
     }
   });
 
-  it('outlives a rotation of the secrets: the first signs, all verify', () => {
-    const before = new ConnectLinks([OLD], () => now).issue('acme', 'billing');
-    expect(links.verify(before.link).actor).toBe('billing');
-    expectRefusal(() => new ConnectLinks([OLD], () => now).verify(links.issue('acme', 'billing').link));
+  it('signs with the first secret and verifies with any secret', () => {
+    const withOldSecret = new ConnectLinks([OLD], clock);
+    expect(links.verify(issue(withOldSecret).link, 'quickbooks').actor).toBe('billing');
+    expectRejected(() => withOldSecret.verify(issue().link, 'quickbooks'));
   });
 
-  it('is no state, and a state is no link', () => {
-    const states = new OAuthStates([NEW], () => now);
-    const { state, browserSecret } = states.issue('acme', 'quickbooks', 'billing');
-    expectRefusal(() => links.verify(state));
-    expect(() => states.verify(links.issue('acme', 'billing').link, browserSecret)).toThrow(/invalid_state/);
+  it('rejects a state as a link, and a link as a state', () => {
+    const states = new OAuthStates([NEW], clock);
+    const { state, browserSecret } = states.issue(KEY, 'billing');
+    expectRejected(() => links.verify(state, 'quickbooks'));
+    const expected = { system: 'quickbooks', browserSecret };
+    expectRejected(() => states.verify(issue().link, expected), 'invalid_state');
   });
 });
 
-function expectRefusal(verify: () => unknown): void {
+function expectRejected(verify: () => unknown, code = 'unauthorized'): void {
   let thrown: unknown;
   try {
     verify();
@@ -67,5 +74,5 @@ function expectRefusal(verify: () => unknown): void {
     thrown = error;
   }
   expect(thrown).toBeInstanceOf(AppError);
-  expect(thrown).toMatchObject({ code: 'unauthorized' });
+  expect(thrown).toMatchObject({ code });
 }

@@ -1,93 +1,98 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Callers } from '../../src/auth/caller-authenticator.ts';
+import { CallerAuthenticator } from '../../src/auth/caller-authenticator.ts';
+import { codeOf, MINUTES, SECONDS } from '../support/harness.ts';
 import { AUDIENCE, ISSUER, type KeySet, startKeySet } from '../support/key-set.ts';
-import { codeOf } from '../support/token-bench.ts';
+import { TestClock } from '../support/test-clock.ts';
 
-describe('the key set', () => {
+const PAGE = { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Sorry</h1>' };
+const NO_KEY = { status: 200, body: '{"keys":[1]}' };
+
+describe('the remote key set', () => {
+  let clock: TestClock;
   let keySet: KeySet;
-  let callers: Callers;
-  let passed: number; // milliseconds that the clocks are ahead
-  const identify = async (header = {}) => codeOf(callers.identify(`Bearer ${await keySet.sign({}, header)}`));
-  const flood = async (header = {}) => {
-    const token = await keySet.sign({}, header);
-    return new Set(await Promise.all(Array.from({ length: 200 }, () => codeOf(callers.identify(`Bearer ${token}`)))));
+  let authenticator: CallerAuthenticator;
+  const authenticate = async (header = {}) =>
+    codeOf(authenticator.authenticate(`Bearer ${await keySet.sign({}, header)}`));
+  /** The different outcomes of 200 concurrent calls with one JWT. */
+  const authenticateMany = async (header = {}) => {
+    const authorization = `Bearer ${await keySet.sign({}, header)}`;
+    const outcomes = Array.from({ length: 200 }, () => codeOf(authenticator.authenticate(authorization)));
+    return [...new Set(await Promise.all(outcomes))];
   };
 
   beforeEach(async () => {
     keySet = await startKeySet();
-    const organizationClaim = 'organization_id';
-    const jwt = { jwksUrl: keySet.url, issuer: ISSUER, audience: AUDIENCE, organizationClaim };
-    callers = new Callers({ apiKeys: [], jwt, disabled: false });
-    passed = 0;
-    const [wall, monotonic] = [Date.now.bind(Date), performance.now.bind(performance)];
-    jest.spyOn(Date, 'now').mockImplementation(() => wall() + passed);
-    jest.spyOn(performance, 'now').mockImplementation(() => monotonic() + passed);
+    clock = new TestClock();
+    clock.freeze();
+    // jose, which caches the keys, has no other clock than this one
+    jest.spyOn(Date, 'now').mockImplementation(() => clock.now().getTime());
+    const jwt = { jwksUrl: keySet.url, issuer: ISSUER, audience: AUDIENCE, organizationClaim: 'organization_id' };
+    authenticator = new CallerAuthenticator({ apiKeys: [], jwt, disabled: false }, clock);
   });
   afterEach(async () => {
     jest.restoreAllMocks();
     await keySet.close();
   });
 
-  it('is fetched once for many callers, and once more for 200 with an unknown key', async () => {
-    expect(await flood()).toEqual(new Set(['it succeeded']));
+  it('is fetched once for many callers, and once more for many with an unknown key', async () => {
+    expect(await authenticateMany()).toEqual(['it succeeded']);
     expect(keySet.fetches).toBe(1);
-    passed += 31_000;
-    for (let round = 0; round < 3; round += 1)
-      expect(await flood({ kid: 'made up' })).toEqual(new Set(['unauthorized']));
+    clock.advance(31 * SECONDS);
+    for (let round = 0; round < 3; round += 1) {
+      expect(await authenticateMany({ kid: 'made up' })).toEqual(['unauthorized']);
+    }
     expect(keySet.fetches).toBe(2);
   });
 
-  it('is fetched at most once for a flood of unknown keys that comes before any good one', async () => {
-    for (let round = 0; round < 3; round += 1) await flood({ kid: 'made up' });
+  it('is fetched no more than once for many unknown keys that precede any known one', async () => {
+    for (let round = 0; round < 3; round += 1) await authenticateMany({ kid: 'made up' });
     expect(keySet.fetches).toBe(1);
   });
 
-  it('is fetched again for a key that was added, after the pause', async () => {
-    await identify();
+  it('is fetched again for a key that was added, after a pause', async () => {
+    await authenticate();
     await keySet.add('ES256', 'new');
-    expect(await identify({ kid: 'new' })).toBe('unauthorized');
-    passed += 31_000;
-    expect([await identify({ kid: 'new' }), keySet.fetches]).toEqual(['it succeeded', 2]);
+    expect(await authenticate({ kid: 'new' })).toBe('unauthorized');
+    clock.advance(31 * SECONDS);
+    expect([await authenticate({ kid: 'new' }), keySet.fetches]).toEqual(['it succeeded', 2]);
   });
 
-  it.each([
+  it.each<[string, KeySet['response']]>([
     ['cannot be reached', 'broken'],
-    ['answers HTML', { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Sorry</h1>' }],
+    ['is a page', PAGE],
     ['redirects', { status: 302, headers: { location: 'https://example.com/jwks.json' }, body: '' }],
     ['fails', { status: 500, body: '{"keys":[]}' }],
     ['is null', { status: 200, body: 'null' }],
-    ['holds no keys', { status: 200, body: '{}' }],
-    ['holds what is no key', { status: 200, body: '{"keys":[1]}' }],
-  ] as [string, KeySet['answer']][])(
-    'that %s is service_unavailable, with few fetches under a flood, until it is mended',
-    async (_, answer) => {
-      keySet.answer = answer;
-      for (let round = 0; round < 3; round += 1) expect(await flood()).toEqual(new Set(['service_unavailable']));
-      expect(keySet.fetches).toBe(1);
-      keySet.answer = 'keys';
-      passed += 6_000;
-      expect([await identify(), keySet.fetches]).toEqual(['it succeeded', 2]);
-    },
-  );
+    ['contains no keys', { status: 200, body: '{}' }],
+    ['contains something that is no key', NO_KEY],
+  ])('that %s makes calls fail as service_unavailable, with few fetches, until it is repaired', async (_, response) => {
+    keySet.response = response;
+    for (let round = 0; round < 3; round += 1) expect(await authenticateMany()).toEqual(['service_unavailable']);
+    expect(keySet.fetches).toBe(1);
+    keySet.response = 'keys';
+    clock.advance(6 * SECONDS);
+    expect([await authenticate(), keySet.fetches]).toEqual(['it succeeded', 2]);
+  });
 
-  it.each([
-    ['is gone', 'broken'],
-    ['holds what is no key', { status: 200, body: '{"keys":[1]}' }],
-    ['answers HTML', { status: 200, body: '<h1>Sorry</h1>' }],
-  ] as [string, KeySet['answer']][])('that %s later goes on working with the keys it had', async (_, answer) => {
-    await identify();
-    keySet.answer = answer;
-    for (let minutes = 0; minutes < 60; minutes += 15) {
-      passed += 15 * 60_000;
-      expect(await flood()).toEqual(new Set(['it succeeded']));
-      expect(await identify({ kid: 'made up' })).toBe('unauthorized');
+  it.each<[string, KeySet['response']]>([
+    ['cannot be reached', 'broken'],
+    ['contains something that is no key', NO_KEY],
+    ['is a page', PAGE],
+  ])('that %s after it was fetched once leaves its keys valid', async (_, response) => {
+    await authenticate();
+    keySet.response = response;
+    for (let passed = 0; passed < 60; passed += 15) {
+      clock.advance(15 * MINUTES);
+      expect(await authenticateMany()).toEqual(['it succeeded']);
+      expect(await authenticate({ kid: 'made up' })).toBe('unauthorized');
     }
     expect(keySet.fetches).toBeLessThanOrEqual(6);
   });
 
-  it('is not asked about what cannot be a token of ours', async () => {
-    for (const token of ['x', 'a.b.c', '..', `${encode({ alg: 'HS256' })}.e30.AA`, `${encode({ alg: 'none' })}.e30.`])
-      expect(await codeOf(callers.identify(`Bearer ${token}`))).toBe('unauthorized');
+  it('is not fetched for a token that cannot be valid', async () => {
+    for (const token of ['x', 'a.b.c', '..', `${encode({ alg: 'HS256' })}.e30.AA`, `${encode({ alg: 'none' })}.e30.`]) {
+      expect(await codeOf(authenticator.authenticate(`Bearer ${token}`))).toBe('unauthorized');
+    }
     expect(keySet.fetches).toBe(0);
   });
 });

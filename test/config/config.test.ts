@@ -23,7 +23,7 @@ afterAll(() => {
 });
 
 describe('configuration in development', () => {
-  it('needs nothing', () => {
+  it('requires no variable', () => {
     expect(loadConfig(DEVELOPMENT)).toMatchObject({
       production: false,
       server: { host: '127.0.0.1', port: 8080 },
@@ -47,7 +47,7 @@ describe('configuration in development', () => {
     });
   });
 
-  it('makes its secrets once, and for their owner alone', () => {
+  it('generates its secrets once, in a file that only its owner can read', () => {
     const first = loadConfig(DEVELOPMENT);
     const { encryptionKeys, stateSecrets } = loadConfig({ ...DEVELOPMENT, DATABASE_URL: 'sqlite::memory:' });
     expect({ encryptionKeys, stateSecrets }).toEqual({
@@ -59,7 +59,7 @@ describe('configuration in development', () => {
     expect(readFileSync(file, 'utf8')).toContain(first.encryptionKeys[0]);
   });
 
-  it('makes no secrets where both are given', () => {
+  it('generates no secrets if both are given', () => {
     loadConfig({ ...DEVELOPMENT, ENCRYPTION_KEY: KEY, OAUTH_STATE_SECRET: SECRET });
     expect(() => statSync(join(folder, 'data'))).toThrow('ENOENT');
   });
@@ -80,7 +80,7 @@ describe('configuration in development', () => {
     ]);
   });
 
-  it('finds the simulator at SIMULATOR_PORT', () => {
+  it('expects the simulator at SIMULATOR_PORT', () => {
     const { simulatorPort, quickbooks } = loadConfig({ ...DEVELOPMENT, SIMULATOR_PORT: '9090' });
     expect(simulatorPort).toBe(9090);
     expect(quickbooks).toMatchObject({
@@ -89,12 +89,12 @@ describe('configuration in development', () => {
     });
   });
 
-  it('moves the callback with the port', () => {
+  it('uses PORT in the default redirect URI', () => {
     const { redirectUri } = loadConfig({ ...DEVELOPMENT, PORT: '9000' }).quickbooks;
     expect(redirectUri).toBe('http://localhost:9000/api/v1/oauth/quickbooks/callback');
   });
 
-  it('speaks to Intuit’s sandbox once a key pair is set', () => {
+  it('uses Intuit’s sandbox if a key pair is set', () => {
     const { quickbooks, simulatorPort } = loadConfig({ ...DEVELOPMENT, ...KEY_PAIR });
     expect(simulatorPort).toBeUndefined();
     expect(quickbooks).toMatchObject({
@@ -103,14 +103,14 @@ describe('configuration in development', () => {
     });
   });
 
-  it.each(['QBO_CLIENT_ID', 'QBO_CLIENT_SECRET'])('does not take %s alone', (name) => {
+  it.each(['QBO_CLIENT_ID', 'QBO_CLIENT_SECRET'])('does not start with only %s', (name) => {
     const other = name === 'QBO_CLIENT_ID' ? 'QBO_CLIENT_SECRET' : 'QBO_CLIENT_ID';
     expect(problemsOf({ ...DEVELOPMENT, [name]: 'given' })).toEqual([`${other} is required`]);
   });
 });
 
 describe('configuration in production', () => {
-  it('takes exactly what it needs, and Intuit’s own addresses', () => {
+  it('starts with only the required variables, and uses Intuit’s own endpoints', () => {
     expect(loadConfig({ ...PRODUCTION, QBO_ENVIRONMENT: 'production' })).toMatchObject({
       production: true,
       server: { host: '0.0.0.0', port: 8080 },
@@ -124,7 +124,7 @@ describe('configuration in production', () => {
     expect(() => statSync(join(folder, 'data'))).toThrow('ENOENT');
   });
 
-  it('names each variable that is missing, one line each, whether unset or empty', () => {
+  it('names each missing variable in one line, whether it is unset or empty', () => {
     const lines = REQUIRED.map((name) => `${name} is required`).sort();
     const empty = Object.fromEntries(REQUIRED.map((name) => [name, '']));
     expect(problemsOf({ NODE_ENV, AUTH_DISABLED }).sort()).toEqual(lines);
@@ -142,7 +142,7 @@ describe('configuration in production', () => {
     'QBO_REVOKE_URL',
     'QBO_API_BASE_URL',
     'FRONTEND_URL',
-  ])('wants https for %s, unless its host is loopback', (name) => {
+  ])('requires https for %s, unless its host is loopback', (name) => {
     for (const host of ['app.octup.com', 'localhost.octup.com', '127.0.0.1.nip.io', '10.0.0.1', '[::2]'])
       expect(problemsOf({ ...PRODUCTION, [name]: `http://${host}/x` })).toEqual([
         `${name} must be an https URL in production`,
@@ -151,7 +151,7 @@ describe('configuration in production', () => {
       expect(problemsOf({ ...PRODUCTION, [name]: `http://${host}/x` })).toEqual([]);
   });
 
-  it.each([undefined, '', 'staging', 'Development', 'dev'])('is what NODE_ENV %j means', (value) => {
+  it.each([undefined, '', 'staging', 'Development', 'dev'])('applies if NODE_ENV is %j', (value) => {
     expect(loadConfig({ ...PRODUCTION, NODE_ENV: value })).toMatchObject({
       production: true,
       server: { host: '0.0.0.0' },
@@ -159,16 +159,16 @@ describe('configuration in production', () => {
     expect(problemsOf({ AUTH_DISABLED, NODE_ENV: value })).toHaveLength(REQUIRED.length);
   });
 
-  it('does not keep its data in memory', () => {
+  it('rejects an in-memory database', () => {
     expect(problemsOf({ ...PRODUCTION, DATABASE_URL: 'sqlite::memory:' })).toEqual([
-      expect.stringMatching(/^DATABASE_URL must be/),
+      expect.stringMatching(/^DATABASE_URL must not be sqlite::memory: in production/),
     ]);
     expect(problemsOf({ ...PRODUCTION, DATABASE_URL: 'sqlite:/data/live.db' })).toEqual([]);
   });
 });
 
 describe('the migrate commands', () => {
-  it('need DATABASE_URL alone, and in development not even that', () => {
+  it('require only DATABASE_URL, and nothing in development', () => {
     const { DATABASE_URL } = PRODUCTION;
     expect(loadDatabaseConfig({ DATABASE_URL, PORT: 'x', QBO_CLIENTID: 'x' })).toEqual({
       client: 'mysql',
@@ -184,13 +184,13 @@ describe('a variable that starts with QBO_ or AUTH_', () => {
     ['QBO_CLIENTID', 'QBO_CLIENT_ID'],
     ['AUTH_JWKS_URI', 'AUTH_JWKS_URL'],
     ['QBO_ENVIROMENT', 'QBO_ENVIRONMENT'],
-  ])('prevents startup if it is misspelled, as %s is, and is told the name that was meant', (name, meant) => {
+  ])('prevents startup if it is misspelled as %s, with %s as a hint', (name, intended) => {
     expect(problemsOf({ ...PRODUCTION, [name]: 'canary' })).toEqual([
-      `${name} is not a variable of this service: did you mean ${meant}?`,
+      `${name} is not a variable of this service: did you mean ${intended}?`,
     ]);
   });
 
-  it('prevents startup if it is unknown and resembles none', () => {
+  it('prevents startup without a hint if it resembles no variable', () => {
     expect(problemsOf({ ...PRODUCTION, QBO_WEBHOOK_VERIFIER: 'canary' })).toEqual([
       'QBO_WEBHOOK_VERIFIER is not a variable of this service',
     ]);
@@ -219,7 +219,7 @@ describe('the .env file', () => {
     expect(readEnvironment()).toMatchObject({ FROM_FILE: 'shell', ALSO_FROM_FILE: 'of the file' });
   });
 
-  it('may start with a byte order mark and have Windows line ends', () => {
+  it('may start with a byte order mark and have Windows line endings', () => {
     writeFileSync('.env', '\uFEFFFROM_FILE=first\r\nALSO_FROM_FILE=second\r\n');
     expect(readEnvironment()).toMatchObject({ FROM_FILE: 'first', ALSO_FROM_FILE: 'second' });
   });

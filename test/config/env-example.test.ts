@@ -6,7 +6,7 @@ describe('.env.example', () => {
   const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
   const names = [...text.matchAll(/^(?:# ?)?([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name);
 
-  it('names each variable of the schema once, and no other', () => {
+  it('lists each variable of the schema once, and no other', () => {
     expect(names.sort()).toEqual(Object.keys(environmentSchema(true, {}).shape).sort());
   });
 
@@ -14,7 +14,7 @@ describe('.env.example', () => {
     expect(text).not.toMatch(/^NODE_ENV/m);
   });
 
-  it('holds no secret', () => {
+  it('contains no secret', () => {
     const secrets = /^(?:ENCRYPTION_KEY|OAUTH_STATE_SECRET|QBO_CLIENT_SECRET)=\S/m;
     expect(text).not.toMatch(secrets);
   });

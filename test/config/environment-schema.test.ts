@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/config.ts';
 import { KEY, PRODUCTION, problemsOf, SECRET } from '../support/variables.ts';
 
-describe('each variable', () => {
+describe('the environment schema', () => {
   it.each([
     ['PORT', ['0x50', '65536', '-1', '80.5', 'http', ' 80', '1e3', '99999999999999999999']],
     ['SIMULATOR_PORT', ['0', '65536', 'http']],
@@ -25,8 +25,9 @@ describe('each variable', () => {
     ['FRONTEND_URL', ['app.octup.com', '*', 'https://h?x']],
     ['ENCRYPTION_KEY', ['short', KEY.slice(1), `${KEY},`, `${KEY},short`, '0'.repeat(64)]],
     ['OAUTH_STATE_SECRET', ['x'.repeat(31), `${SECRET},short`, `${SECRET},`]],
+    ['VERIFY_IDLE_HOURS', ['-1', '8761', '1.5', '1d']],
     ['PROVIDER_TIMEOUT_MS', ['0', '99', '60001', '10s', '1000.5']],
-  ])('%s may not be any of %j, and no message tells its value', (name, values) => {
+  ])('rejects invalid values of %s without quoting them: %j', (name, values) => {
     for (const value of values) {
       const problems = problemsOf({ ...PRODUCTION, [name]: value });
       expect([value, problems]).toEqual([value, [expect.stringMatching(new RegExp(`^${name} \\S`))]]);
@@ -35,7 +36,7 @@ describe('each variable', () => {
     }
   });
 
-  it('is told about once, all wrong ones together', () => {
+  it('reports all invalid variables at once, each in one line', () => {
     const problems = problemsOf({ ...PRODUCTION, PORT: 'x', ENCRYPTION_KEY: 'short', FRONTEND_URL: 'x' });
     expect(problems.map((line) => line.split(' ')[0]).sort()).toEqual(['ENCRYPTION_KEY', 'FRONTEND_URL', 'PORT']);
     expect(problems.join('\n')).not.toContain('short');
@@ -47,7 +48,7 @@ describe('each variable', () => {
     );
   });
 
-  it('takes several keys and secrets, in their order', () => {
+  it('accepts several keys and secrets, and keeps their order', () => {
     const config = loadConfig({
       ...PRODUCTION,
       ENCRYPTION_KEY: `${KEY}, ${KEY}`,
@@ -57,7 +58,15 @@ describe('each variable', () => {
     expect(config.stateSecrets).toEqual([SECRET, `${SECRET}2`]);
   });
 
-  it('takes other addresses of the provider', () => {
+  it.each([
+    ['24 hours by default', undefined, 24 * 3_600_000],
+    ['the given hours', '2', 2 * 3_600_000],
+    ['never at 0', '0', undefined],
+  ])('reads when an idle connection is verified: %s', (_, VERIFY_IDLE_HOURS, milliseconds) => {
+    expect(loadConfig({ ...PRODUCTION, VERIFY_IDLE_HOURS }).verifyIdleMs).toBe(milliseconds);
+  });
+
+  it('accepts other endpoints of the provider', () => {
     const { quickbooks } = loadConfig({
       ...PRODUCTION,
       QBO_API_BASE_URL: 'https://proxy/qbo/',

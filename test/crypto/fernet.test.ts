@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Fernet, InvalidFernetToken } from '../../src/crypto/fernet.ts';
-import { openWithPackage, sealWithPackage } from '../support/fernet-package.ts';
+import { decryptWithPackage, encryptWithPackage } from '../support/fernet-package.ts';
 
 interface Vector {
   desc?: string;
@@ -18,39 +18,39 @@ const KEY = Fernet.generateKey();
 const OTHER = Fernet.generateKey();
 const texts = fc.string({ unit: 'binary', minLength: 1, maxLength: 200 });
 
-describe('Fernet and the published vectors', () => {
-  it.each(vectors('generate'))('makes the token of "$src"', ({ secret, src, now, iv, token }) => {
+describe('Fernet with the published vectors', () => {
+  it.each(vectors('generate'))('encrypts "$src" into the published token', ({ secret, src, now, iv, token }) => {
     expect(new Fernet([secret]).encrypt(src, new Date(now), Buffer.from(iv))).toBe(token);
   });
 
-  it.each(vectors('verify'))('opens the token of "$src"', ({ secret, src, now, ttl_sec, token }) => {
+  it.each(vectors('verify'))('decrypts the published token of "$src"', ({ secret, src, now, ttl_sec, token }) => {
     expect(new Fernet([secret]).decrypt(token, ttl_sec, new Date(now))).toBe(src);
   });
 
-  it.each(vectors('invalid'))('refuses: $desc', ({ secret, now, ttl_sec, token }) => {
+  it.each(vectors('invalid'))('rejects a token with $desc', ({ secret, now, ttl_sec, token }) => {
     expect(() => new Fernet([secret]).decrypt(token, ttl_sec, new Date(now))).toThrow(InvalidFernetToken);
   });
 });
 
-describe('Fernet and the fernet package', () => {
-  it('open what the other one made', () => {
+describe('Fernet with the fernet package', () => {
+  it('decrypts what the package encrypted, and the other way round', () => {
     const fernet = new Fernet([KEY]);
     const property = (text: string) => {
-      expect(openWithPackage(KEY, fernet.encrypt(text))).toBe(text);
-      expect(fernet.decrypt(sealWithPackage(KEY, text))).toBe(text);
+      expect(decryptWithPackage(KEY, fernet.encrypt(text))).toBe(text);
+      expect(fernet.decrypt(encryptWithPackage(KEY, text))).toBe(text);
     };
     fc.assert(fc.property(texts, property), { numRuns: 50 });
   });
 
-  it('agree about a refresh token and an access token of full length', () => {
+  it('encrypts an access token of full length so that the package decrypts it and a TEXT column holds it', () => {
     const token = new Fernet([KEY]).encrypt('x'.repeat(4096));
-    expect(openWithPackage(KEY, token)).toBe('x'.repeat(4096));
-    expect(token.length).toBeLessThan(65_535); // what TEXT holds
+    expect(decryptWithPackage(KEY, token)).toBe('x'.repeat(4096));
+    expect(token.length).toBeLessThan(65_535);
   });
 });
 
 describe('Fernet', () => {
-  it('opens whatever it made, the empty text among it, and makes a new token each time', () => {
+  it('decrypts any text that it encrypted, and creates a different token each time', () => {
     const fernet = new Fernet([KEY]);
     for (const text of ['', 'ä€😀', 'x'.repeat(15), 'x'.repeat(16)]) {
       expect(fernet.decrypt(fernet.encrypt(text))).toBe(text);
@@ -58,7 +58,7 @@ describe('Fernet', () => {
     }
   });
 
-  it('encrypts with the first key and opens with every one', () => {
+  it('encrypts with the first key and decrypts with any key', () => {
     const old = new Fernet([KEY]).encrypt('kept');
     const rotated = new Fernet([OTHER, KEY]);
     expect(rotated.decrypt(old)).toBe('kept');
@@ -66,7 +66,15 @@ describe('Fernet', () => {
     expect(() => new Fernet([KEY]).decrypt(rotated.encrypt('new'))).toThrow(InvalidFernetToken);
   });
 
-  it('minds the age alone that it is asked to mind', () => {
+  it('recognizes a token of the first key as current', () => {
+    const rotated = new Fernet([OTHER, KEY]);
+    expect(rotated.isCurrent(rotated.encrypt('new'))).toBe(true);
+    for (const token of [new Fernet([KEY]).encrypt('old'), '', 'x', 'gAAAAA==']) {
+      expect(rotated.isCurrent(token)).toBe(false);
+    }
+  });
+
+  it('checks the age of a token only if a maximum is given, with a minute of clock skew', () => {
     const at = (seconds: number) => new Date(1_770_000_000_000 + seconds * 1000);
     const fernet = new Fernet([KEY]);
     const token = fernet.encrypt('x', at(0));
@@ -77,19 +85,19 @@ describe('Fernet', () => {
     expect(() => fernet.decrypt(token, 60, at(-61))).toThrow(InvalidFernetToken);
   });
 
-  it('refuses a token in which any one bit of any byte was turned', () => {
+  it('rejects a token in which one bit was flipped', () => {
     const fernet = new Fernet([KEY]);
     const bytes = Buffer.from(fernet.encrypt('refresh token'), 'base64url');
     for (let at = 0; at < bytes.length; at += 1) {
       for (const bit of [1, 0x80]) {
-        const turned = Buffer.from(bytes);
-        turned.writeUInt8(turned.readUInt8(at) ^ bit, at);
-        expect(() => fernet.decrypt(padded(turned))).toThrow(InvalidFernetToken);
+        const flipped = Buffer.from(bytes);
+        flipped.writeUInt8(flipped.readUInt8(at) ^ bit, at);
+        expect(() => fernet.decrypt(padded(flipped))).toThrow(InvalidFernetToken);
       }
     }
   });
 
-  it('refuses a token that was cut or lengthened anywhere', () => {
+  it('rejects a token that was cut off or extended', () => {
     const fernet = new Fernet([KEY]);
     const token = fernet.encrypt('x');
     for (let length = 0; length < token.length; length += 1)
@@ -97,7 +105,7 @@ describe('Fernet', () => {
     expect(() => fernet.decrypt(`${token}AAAA`)).toThrow(InvalidFernetToken);
   });
 
-  it('takes one spelling of a token alone', () => {
+  it('accepts only one spelling of a token', () => {
     const fernet = new Fernet([KEY]);
     const token = tokenWith(/-.*_.*={1,2}$/, fernet);
     const spare = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
@@ -116,34 +124,34 @@ describe('Fernet', () => {
     for (const spelling of spellings) expect(() => fernet.decrypt(spelling)).toThrow(InvalidFernetToken);
   });
 
-  it('gives one error for every reason, which holds nothing of the token', () => {
+  it('throws the same error for every reason', () => {
     const fernet = new Fernet([KEY]);
     const foreign = new Fernet([OTHER]).encrypt('x');
     const messages = ['', 'gAAAAA', foreign].map((token) => messageOf(() => fernet.decrypt(token)));
-    expect(new Set(messages)).toEqual(new Set(['not a token that one of the keys opens']));
+    expect(new Set(messages)).toEqual(new Set(['not a token that one of the keys can decrypt']));
   });
 
   it.each([
-    ['nothing', ''],
-    ['31 bytes', padded(Buffer.alloc(31))],
-    ['33 bytes', padded(Buffer.alloc(33))],
-    ['hexadecimal', '0'.repeat(64)],
-    ['no padding', KEY.replace('=', '')],
-    ['a line end', `${KEY}\n`],
-    ['standard base64', Buffer.alloc(32, 0xff).toString('base64')],
-    ['letters that are none', `${KEY.slice(0, 42)}%=`],
-    ['unused bits set', `${'A'.repeat(42)}B=`],
-  ])('refuses a key that is %s', (_, key) => {
+    ['empty', ''],
+    ['one byte too short', padded(Buffer.alloc(31))],
+    ['one byte too long', padded(Buffer.alloc(33))],
+    ['in hexadecimal', '0'.repeat(64)],
+    ['without padding', KEY.replace('=', '')],
+    ['followed by a line break', `${KEY}\n`],
+    ['in standard base64', Buffer.alloc(32, 0xff).toString('base64')],
+    ['not base64url', `${KEY.slice(0, 42)}%=`],
+    ['not canonical, since unused bits are set', `${'A'.repeat(42)}B=`],
+  ])('rejects a key that is %s, without quoting it', (_, key) => {
     expect(Fernet.isKey(key)).toBe(false);
     expect(() => new Fernet([KEY, key])).toThrow(TypeError);
     if (key !== '') expect(messageOf(() => new Fernet([key]))).not.toContain(key);
   });
 
-  it('needs a key', () => {
+  it('requires a key', () => {
     expect(() => new Fernet([])).toThrow(TypeError);
   });
 
-  it('makes keys that differ and that it takes', () => {
+  it('generates a different valid key each time', () => {
     expect(Fernet.isKey(KEY)).toBe(true);
     expect(KEY).toHaveLength(44);
     expect(KEY).not.toBe(OTHER);
@@ -158,11 +166,11 @@ function padded(bytes: Buffer): string {
   return bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }
 
-/** A token in which the letters stand that are spelt in two ways. */
-function tokenWith(letters: RegExp, fernet: Fernet): string {
+/** A token that contains every character with a second spelling in standard base64. */
+function tokenWith(characters: RegExp, fernet: Fernet): string {
   for (;;) {
     const token = fernet.encrypt('x');
-    if (letters.test(token)) return token;
+    if (characters.test(token)) return token;
   }
 }
 

@@ -4,8 +4,8 @@ import { isEqual, open, sign } from '../../src/crypto/signed-payload.ts';
 
 const [NEW, OLD] = ['n'.repeat(32), 'o'.repeat(32)];
 
-describe('a signed payload', () => {
-  it('comes back as it was, for its purpose alone, whichever secret signed it', () => {
+describe('sign and open', () => {
+  it('return the payload that any of the secrets signed, for its own purpose only', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.string(), fc.string(), (payload, purpose, other) => {
         const signed = sign(purpose, payload, OLD);
@@ -19,12 +19,12 @@ describe('a signed payload', () => {
     );
   });
 
-  it('is nothing once a letter of it changed, went or came', () => {
+  it('reject a payload of which a character was changed, removed or inserted', () => {
     const signed = sign('p', { id: 'x' }, NEW);
-    const letter = fc.constantFrom(...'ABCxyz019-_.=+/ \u00e9\0');
+    const character = fc.constantFrom(...'ABCxyz019-_.=+/ \u00e9\0');
     fc.assert(
-      fc.property(fc.nat(signed.length), fc.nat(2), letter, (at, cut, put) => {
-        const changed = signed.slice(0, at) + put + signed.slice(at + cut);
+      fc.property(fc.nat(signed.length), fc.nat(2), character, (at, removed, inserted) => {
+        const changed = signed.slice(0, at) + inserted + signed.slice(at + removed);
         if (changed !== signed) expect(open('p', changed, [NEW])).toBeUndefined();
         if (at < signed.length) expect(open('p', signed.slice(0, at), [NEW])).toBeUndefined();
       }),
@@ -32,7 +32,7 @@ describe('a signed payload', () => {
     );
   });
 
-  it('is nothing where it is any text', () => {
+  it('reject any other text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
         expect(open('p', text, [NEW, OLD])).toBeUndefined();
@@ -40,7 +40,7 @@ describe('a signed payload', () => {
     );
   });
 
-  it('does not let a purpose run into the payload', () => {
+  it('keep the purpose and the payload apart', () => {
     const [text, signature] = sign('a', { id: 'x' }, NEW).split('.');
     expect(open('', `a.${text}.${signature}`, [NEW])).toBeUndefined();
     expect(open('', `${text}.${signature}`, [NEW])).toBeUndefined();
@@ -55,7 +55,7 @@ describe('isEqual', () => {
     ['a', 'b', false],
     ['a', 'aa', false],
     ['é', 'ab', false], // two bytes each
-  ])('of %j and %j is %s', (a, b, equal) => {
+  ])('returns for %j and %j: %s', (a, b, equal) => {
     expect(isEqual(a, b)).toBe(equal);
   });
 });

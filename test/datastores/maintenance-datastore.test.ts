@@ -1,76 +1,190 @@
 import { expect, it } from '@jest/globals';
-import type { Knex } from 'knex';
-import { describeOnServer } from '../support/databases.ts';
-import { readMetrics } from '../support/metrics.ts';
-import { rowOf } from '../support/rows.ts';
-import { DAYS, useWorkerBench } from '../support/worker-bench.ts';
+import { MaintenanceDatastore } from '../../src/datastores/maintenance-datastore.ts';
+import { StatisticsDatastore } from '../../src/datastores/statistics-datastore.ts';
+import type { ActiveConnection, Connection, LostConnection } from '../../src/models/connection.ts';
+import { describeEachDatabase } from '../support/databases.ts';
+import { DAYS, HOURS, MINUTES, useHarness } from '../support/harness.ts';
 
-const CONNECTIONS = 20_000;
-const DUE = 100;
-const BATCH = 4_000;
+describeEachDatabase('MaintenanceDatastore', (createDatabase) => {
+  const harness = useHarness(createDatabase, { frozen: true, isolated: true });
+  const connections = () => {
+    const { session, events } = harness.home;
+    return new MaintenanceDatastore({ session, clock: harness.clock, events });
+  };
+  const inMinutes = (minutes: number) => new Date(harness.clock.now().getTime() + minutes * MINUTES);
 
-describeOnServer('a tick over tens of thousands of connections', (createDatabase) => {
-  const bench = useWorkerBench(createDatabase);
-
-  it('reads and renews what is due, and no other row, gauges included', async () => {
-    for (let index = 0; index < DUE; index += 1) await bench.connect(`due-${index}`);
-    bench.advance(88 * DAYS);
-    await fill(bench.knex, bench.now);
-    bench.simulator.resetCalls();
-
-    const before = await rowsRead(bench.knex);
-    await bench.home.worker.tick();
-    await bench.home.overview.update();
-    expect((await rowsRead(bench.knex)) - before).toBeLessThan(4_000);
-    expect(bench.refreshes()).toBe(DUE);
-    const metrics = readMetrics(await bench.home.metrics.text());
-    expect(metrics).toHaveProperty(['accounting_connections{state="active"}'], DUE); // those that came by way of connect
-    const [{ total } = { total: 0 }] = await bench
-      .knex('oauth_tokens')
-      .where('generation', '>', 0)
-      .count({ total: '*' });
-    expect(Number(total)).toBe(DUE);
-    for (const table of ['oauth_tokens', 'connection_events']) await bench.knex(table).truncate();
+  it('lists the connections that are due, the earliest first', async () => {
+    for (const [organization, minutes] of [
+      ['second', -1],
+      ['first', -2],
+      ['now', 0],
+      ['later', 1],
+    ] as const) {
+      await connectDue(organization, minutes);
+    }
+    await connectDue('never', 0);
+    await harness.set('never', { next_maintenance_at: null });
+    expect(await listDue()).toEqual(['first', 'second', 'now']);
+    expect(await listDue(['quickbooks'], 1)).toEqual(['first']);
   });
+
+  it('lists lost connections too, but none that has ended', async () => {
+    await connectDue('lost');
+    await harness.deactivate('lost');
+    await connectDue('ended');
+    await harness.disconnect('ended');
+    expect(await listDue()).toEqual(['lost']);
+  });
+
+  it('lists the connections of the named accounting systems only', async () => {
+    await connectDue('acme');
+    await connectDue('globex');
+    await harness.set('globex', { accounting_system: 'ledgerly' } as object);
+    expect(await listDue(['quickbooks'])).toEqual(['acme']);
+    expect(await listDue(['ledgerly'])).toEqual(['globex']);
+    expect(await listDue(['quickbooks', 'ledgerly'])).toHaveLength(2);
+    expect(await listDue([])).toEqual([]);
+  });
+
+  it('lets one of many workers claim a connection until its claim ends', async () => {
+    const due = await connectDue('acme');
+    const claims = Array.from({ length: 8 }, (_, index) => connections().claim(due, inMinutes(10 + index)));
+    const [claimed, ...others] = (await Promise.all(claims)).filter((claim) => claim !== undefined);
+    expect(claimed).toMatchObject({ tokenId: due.tokenId, state: 'active' });
+    expect(others).toEqual([]);
+    expect(await listDue()).toEqual([]);
+    harness.clock.advance(20 * MINUTES);
+    expect(await listDue()).toEqual(['acme']);
+  });
+
+  it('schedules a claimed connection, unless a change scheduled it meanwhile', async () => {
+    const claimed = await claim(await connectDue('acme'));
+    await connections().schedule(claimed, inMinutes(60));
+    await connections().schedule(claimed, inMinutes(90)); // no longer holds the claim
+    expect(await find('acme')).toMatchObject({ maintenance: { nextAt: inMinutes(60) } });
+  });
+
+  it('saves the company’s name as proof of the connection, and keeps the known one if none is returned', async () => {
+    await connectDue('acme');
+    await harness.set('acme', { last_verified_at: null });
+    const claimed = await claim(await find('acme'));
+    await connections().saveCompany(claimed, 'Renamed 😀');
+    expect(await find('acme')).toMatchObject({ companyName: 'Renamed 😀', lastVerifiedAt: harness.clock.now() });
+    harness.clock.advance(1 * HOURS);
+    await connections().saveCompany(claimed, undefined);
+    expect(await find('acme')).toMatchObject({ companyName: 'Renamed 😀', lastVerifiedAt: harness.clock.now() });
+  });
+
+  it('ends a connection that was never proven, once, with its event and without its ciphertext', async () => {
+    const connection = await connectUnproven('acme');
+    const event = { ...harness.key('acme'), type: 'company_mismatch', actor: 'service', realmId: connection.realmId };
+    const before = await activeCount();
+    expect(await connections().endUnproven(connection, '1-tid')).toMatchObject({ ...event, intuitTid: '1-tid' });
+    expect(await connections().endUnproven(connection, '1-tid')).toBeUndefined();
+    expect(await harness.rows('acme')).toMatchObject([
+      {
+        is_active: 0,
+        deactivation_reason: 'disconnected',
+        access_token: '',
+        refresh_token: '',
+        token_digest: null,
+        next_maintenance_at: null,
+        generation: 1,
+      },
+    ]);
+    expect(await harness.eventTypes('acme')).toEqual(['connected', 'company_mismatch']);
+    expect(await activeCount()).toBe(before - 1);
+  });
+
+  it('does not end a connection that was proven or changed meanwhile', async () => {
+    const proven = await connectUnproven('proven');
+    await connections().saveCompany(proven, 'Acme');
+    expect(await connections().endUnproven(proven, undefined)).toBeUndefined();
+    const replaced = await connectUnproven('replaced');
+    await harness.connect('replaced');
+    expect(await connections().endUnproven(replaced, undefined)).toBeUndefined();
+    expect(await harness.activeRows('proven')).toHaveLength(1);
+    expect(await harness.activeRows('replaced')).toHaveLength(1);
+  });
+
+  it('records each notice of the authorization’s end once', async () => {
+    const connection = await connectDue('acme');
+    const notices = [1, 2, 3].map(() => connections().recordExpiryNotice(connection, 'within_30_days'));
+    const event = { ...harness.key('acme'), type: 'expiring', actor: 'service' };
+    expect((await Promise.all(notices)).filter((notice) => notice !== undefined)).toMatchObject([
+      { ...event, reason: 'within_30_days' },
+    ]);
+    expect(await find('acme')).toMatchObject({ maintenance: { expiryNotifiedAt: harness.clock.now() } });
+
+    harness.clock.advance(23 * DAYS);
+    const notified = (await find('acme')) as ActiveConnection;
+    expect(await connections().recordExpiryNotice(connection, 'within_7_days')).toBeUndefined(); // was read before
+    expect(await connections().recordExpiryNotice(notified, 'within_7_days')).toMatchObject(event);
+    const reasons = (await harness.events('acme')).map(({ type, reason }) => [type, reason]);
+    expect(reasons.slice(1)).toEqual([
+      ['expiring', 'within_30_days'],
+      ['expiring', 'within_7_days'],
+    ]);
+  });
+
+  it('records no notice for a connection that was replaced meanwhile', async () => {
+    const connection = await connectDue('acme');
+    await harness.connect('acme');
+    expect(await connections().recordExpiryNotice(connection, 'within_30_days')).toBeUndefined();
+  });
+
+  it('records an attempt to recover a lost connection while the claim holds', async () => {
+    await connectDue('acme');
+    await harness.deactivate('acme');
+    const claimed = await claim((await find('acme')) as LostConnection);
+    await connections().recordRecoveryAttempt(claimed, { recoveryAttempts: 1, nextMaintenanceAt: inMinutes(60) });
+    await connections().recordRecoveryAttempt(claimed, { recoveryAttempts: 2, nextMaintenanceAt: inMinutes(90) });
+    expect(await find('acme')).toMatchObject({ maintenance: { recoveryAttempts: 1, nextAt: inMinutes(60) } });
+  });
+
+  it('deletes a lost connection’s ciphertext, and leaves it lost', async () => {
+    await connectDue('acme');
+    await harness.deactivate('acme');
+    const claimed = await claim(await find('acme'));
+    await connections().purgeTokens(claimed);
+    expect(await find('acme')).toMatchObject({
+      state: 'lost',
+      reason: 'authorization_revoked',
+      tokens: undefined,
+      generation: 1,
+      maintenance: { nextAt: undefined },
+    });
+  });
+
+  async function listDue(systems = ['quickbooks'], limit = 10): Promise<string[]> {
+    return (await connections().listDue(systems, limit)).map(({ organizationId }) => organizationId);
+  }
+
+  async function connectDue(organizationId: string, minutes = 0): Promise<ActiveConnection> {
+    await harness.connect(organizationId);
+    await harness.set(organizationId, { next_maintenance_at: inMinutes(minutes) });
+    return (await find(organizationId)) as ActiveConnection;
+  }
+
+  async function connectUnproven(organizationId: string): Promise<ActiveConnection> {
+    await connectDue(organizationId);
+    await harness.set(organizationId, { last_verified_at: null, company_name: null });
+    return (await find(organizationId)) as ActiveConnection;
+  }
+
+  async function claim<T extends Connection>(connection: T): Promise<T> {
+    const claimed = await connections().claim(connection, inMinutes(10));
+    if (!claimed) throw new Error('the connection is claimed already');
+    return claimed;
+  }
+
+  async function find(organizationId: string): Promise<Connection> {
+    const connection = await harness.home.tokens.findCurrent(harness.key(organizationId));
+    if (!connection) throw new Error(`${organizationId} has no connection`);
+    return connection;
+  }
+
+  async function activeCount(): Promise<number> {
+    return (await new StatisticsDatastore(harness.home.session).read()).active;
+  }
 });
-
-/** Rows that are not due, some of them for nothing at all, with as many events and states of theirs. */
-async function fill(knex: Knex, now: Date): Promise<void> {
-  const later = new Date(now.getTime() + 60 * DAYS);
-  for (let from = 0; from < BATCH; from += 1_000) {
-    const rows = Array.from({ length: 1_000 }, (_, index) =>
-      rowOf({
-        organization_id: `other-0-${from + index}`,
-        realm_id: `9${from + index}`,
-        company_name: 'Other',
-        refresh_token_expires_at: later,
-        next_care_at: index % 10 === 0 ? null : later,
-      }),
-    );
-    await knex('oauth_tokens').insert(rows);
-  }
-  const columns =
-    'accounting_system, realm_id, company_name, access_token, refresh_token, access_token_expires_at, refresh_token_expires_at, is_active, created_at, updated_at, next_care_at';
-  for (let copies = 1; copies < CONNECTIONS / BATCH; copies += 1) {
-    await knex.raw(
-      `INSERT INTO oauth_tokens (token_id, organization_id, ${columns})
-       SELECT UUID(), REPLACE(organization_id, 'other-0-', 'other-${copies}-'), ${columns}
-       FROM oauth_tokens WHERE organization_id LIKE 'other-0-%'`,
-    );
-  }
-  await knex.raw(
-    `INSERT INTO connection_events (event_id, organization_id, accounting_system, type, actor, occurred_at)
-     SELECT token_id, organization_id, accounting_system, 'connected', 'billing', ? FROM oauth_tokens`,
-    [now],
-  );
-  await knex.raw('ANALYZE TABLE oauth_tokens');
-}
-
-/** Rows that the server read for anyone: no other test may run beside this one on its database. */
-async function rowsRead(knex: Knex): Promise<number> {
-  const [[{ count }]] = await knex.raw(
-    `SELECT COALESCE(SUM(count_fetch), 0) AS count FROM performance_schema.table_io_waits_summary_by_table
-     WHERE object_schema = DATABASE()`,
-  );
-  return Number(count);
-}

@@ -1,44 +1,44 @@
 import { expect, it } from '@jest/globals';
-import { PendingRevocationDatastore } from '../../src/datastores/pending-revocation-datastore.ts';
-import { OverviewDatastore } from '../../src/datastores/statistics-datastore.ts';
+import { StatisticsDatastore } from '../../src/datastores/statistics-datastore.ts';
+import type { OrganizationId } from '../../src/models/connection.ts';
 import { describeEachDatabase } from '../support/databases.ts';
-import { HOUR, useTokenBench } from '../support/token-bench.ts';
+import { HOURS, MINUTES, useHarness } from '../support/harness.ts';
 
-describeEachDatabase('the overview', (createDatabase) => {
-  const bench = useTokenBench(createDatabase);
-  const read = () => new OverviewDatastore(bench.session).read();
+describeEachDatabase('StatisticsDatastore', (createDatabase) => {
+  const harness = useHarness(createDatabase, { frozen: true });
+  const read = () => new StatisticsDatastore(harness.home.session).read();
 
-  it('has nothing to tell of an empty database', async () => {
+  it('returns zeros and no instants for an empty database', async () => {
     expect(await read()).toEqual({
       active: 0,
       lost: 0,
       refreshFailing: 0,
-      revocationsWaiting: 0,
-      webhooksWaiting: 0,
-      soonestExpiry: undefined,
-      mostOverdue: undefined,
+      pendingRevocations: 0,
+      pendingWebhooks: 0,
+      earliestRefreshTokenExpiry: undefined,
+      earliestMaintenance: undefined,
     });
   });
 
-  it('follows a connection from connect to disconnect, by way of its loss, recovery and replacement', async () => {
+  it('follows a connection from connect to disconnect, through loss, recovery and replacement', async () => {
     const states: [active: number, lost: number][] = [];
-    const note = async () => {
+    const record = async () => {
       const { active, lost } = await read();
       states.push([active, lost]);
     };
-    await bench.connect('acme');
-    await note();
-    await bench.tokens.deactivate(await current('acme'), 'rotation_lost');
-    await note();
-    await bench.replica().recover(await current('acme'));
-    await note();
-    await bench.tokens.deactivate(await current('acme'), 'rotation_lost');
-    await bench.connect('acme'); // replaces a lost one
-    await note();
-    await bench.connect('acme'); // replaces an active one
-    await note();
-    await bench.tokens.disconnect('acme', 'quickbooks', 'somebody');
-    await note();
+    await harness.connect('acme');
+    await record();
+    await harness.lose('acme');
+    await record();
+    await harness.runWorker(11 * MINUTES, 1 * MINUTES);
+    await record();
+    await harness.lose('acme');
+    await harness.connect('acme'); // replaces a lost one
+    await record();
+    await harness.connect('acme'); // replaces an active one
+    await record();
+    await harness.disconnect('acme');
+    await record();
     expect(states).toEqual([
       [1, 0],
       [0, 1],
@@ -49,54 +49,47 @@ describeEachDatabase('the overview', (createDatabase) => {
     ]);
   });
 
-  it('counts what there is, however many change at once', async () => {
+  it('counts correctly, however many connections change concurrently', async () => {
+    const { tokens } = harness.home;
     const organizations = Array.from({ length: 6 }, (_, index) => `busy-${index}`);
-    const lives = organizations.flatMap((organization) => [organization, organization]);
     await Promise.all(
-      lives.map(async (organization, index) => {
-        await bench.connect(organization);
-        const connection = await bench.tokens.findCurrent(organization, 'quickbooks');
-        if (index % 3 > 0 && connection?.isActive) await bench.tokens.deactivate(connection, 'authorization_revoked');
-        if (index % 4 === 0) await bench.tokens.disconnect(organization, 'quickbooks', 'somebody');
-        else await bench.connect(organization);
+      [...organizations, ...organizations].map(async (organization, index) => {
+        await harness.connect(organization);
+        const connection = await tokens.findCurrent(harness.key(organization));
+        const loss = { reason: 'rotation_lost', intuitTid: undefined, nextMaintenanceAt: harness.clock.now() } as const;
+        if (index % 3 > 0 && connection?.state === 'active') await tokens.markLost(connection, loss);
+        if (index % 4 === 0) await harness.disconnect(organization);
+        else await harness.connect(organization);
       }),
     );
     const count = async (is_active: 0 | 1) =>
-      (await bench.knex('oauth_tokens').where({ current_key: 1, is_active })).length;
+      (await harness.knex('oauth_tokens').where({ current_key: 1, is_active })).length;
     const { active, lost } = await read();
     expect({ active, lost }).toEqual({ active: await count(1), lost: await count(0) });
     expect(active + lost).toBeGreaterThan(0);
   });
 
-  it('tells the soonest end, the most overdue care, and what fails or waits', async () => {
-    const soonest = new Date(bench.now.getTime() + HOUR);
-    const overdue = new Date(bench.now.getTime() - HOUR);
-    await bench.connect('soon');
-    await bench.connect('late');
-    await bench.connect('gone');
-    await bench.set('gone', { refresh_token_expires_at: overdue }); // inactive in a moment: it does not count
-    await bench.tokens.disconnect('gone', 'quickbooks', 'somebody'); // leaves its grant to be revoked
-    await bench.set('soon', { refresh_token_expires_at: soonest, is_refresh_failing: 1 });
-    await bench.set('late', { next_care_at: overdue });
-    await bench.knex('webhook_queues').insert([
-      { organization_id: 'waits', delivered_position: 0, version: 1, failures: 0, next_attempt_at: bench.now },
-      { organization_id: 'empty', delivered_position: 0, version: 1, failures: 0, next_attempt_at: null },
+  it('returns the earliest expiry and maintenance, and what fails or is pending', async () => {
+    const now = harness.clock.now();
+    const soon = new Date(now.getTime() + 1 * HOURS);
+    const overdue = new Date(now.getTime() - 1 * HOURS);
+    const { pendingRevocations } = await read();
+    for (const organization of ['soon', 'late', 'gone']) await harness.connect(organization);
+    await harness.set('gone', { refresh_token_expires_at: overdue }); // not counted once it is disconnected
+    harness.simulator.fail({ on: 'revoke', kind: 'status' });
+    await harness.disconnect('gone'); // leaves its grant to be revoked
+    await harness.set('soon', { refresh_token_expires_at: soon, is_refresh_failing: 1 });
+    await harness.set('late', { next_maintenance_at: overdue });
+    await harness.knex('webhook_queues').insert([
+      { organization_id: 'pending' as OrganizationId, delivered_position: 0, version: 1, next_attempt_at: now },
+      { organization_id: 'empty' as OrganizationId, delivered_position: 0, version: 1, next_attempt_at: null },
     ]);
-    const before = (await read()).revocationsWaiting;
-    await new PendingRevocationDatastore(bench.session, () => bench.now).record(await current('late'), bench.now);
     expect(await read()).toMatchObject({
       refreshFailing: 1,
-      soonestExpiry: soonest,
-      mostOverdue: overdue,
-      webhooksWaiting: 1,
-      revocationsWaiting: before + 1,
+      earliestRefreshTokenExpiry: soon,
+      earliestMaintenance: overdue,
+      pendingWebhooks: 1,
+      pendingRevocations: pendingRevocations + 1,
     });
-    expect(before).toBeGreaterThan(0);
   });
-
-  async function current(organizationId: string) {
-    const connection = await bench.tokens.findCurrent(organizationId, 'quickbooks');
-    if (!connection) throw new Error(`${organizationId} has no connection`);
-    return connection;
-  }
 });

@@ -7,6 +7,7 @@ import { MigrationDatastore } from '../../src/datastores/migration-datastore.ts'
 import { knexConfig } from '../../src/db/knex-config.ts';
 import { migrateDown, migrateUp, migrationNames, migrationStatus } from '../../src/db/migrations.ts';
 import { openKnex, openSession, type Session } from '../../src/db/session.ts';
+import { systemClock } from '../../src/utils/clock.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import type { TestDatabase } from '../support/own-database.ts';
 import { rowOf } from '../support/rows.ts';
@@ -23,7 +24,7 @@ describeEachDatabase('the migrations', (createDatabase, kind) => {
 
   beforeEach(async () => {
     database = await createDatabase();
-    session = openSession(loadDatabaseConfig({ DATABASE_URL: database.url }));
+    session = openSession(loadDatabaseConfig({ DATABASE_URL: database.url }), systemClock);
     knex = session.knex;
   });
   afterEach(async () => {
@@ -135,7 +136,7 @@ describeEachDatabase('the migrations', (createDatabase, kind) => {
     for (const deactivation_reason of ['disconnected', 'replaced', 'disconnected', 'replaced'] as const)
       await knex('oauth_tokens').insert(rowOf({ is_active: 0, deactivation_reason }));
     await knex('oauth_tokens').insert(rowOf({ organization_id: 'ACME' }));
-    expect(await knex('oauth_tokens').where({ organization_id: 'acme' })).toHaveLength(5);
+    expect(await knex('oauth_tokens').where('organization_id', 'acme')).toHaveLength(5);
   });
 
   it('give the defaults and the indexes of the contract', async () => {

@@ -5,6 +5,7 @@ import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { isDuplicate } from '../../src/db/database-errors.ts';
 import { ConflictError, openSession, type Session } from '../../src/db/session.ts';
 import { AppError } from '../../src/errors.ts';
+import { systemClock } from '../../src/utils/clock.ts';
 import { describeEachDatabase, describeOnServer } from '../support/databases.ts';
 import type { TestDatabase } from '../support/own-database.ts';
 
@@ -14,7 +15,7 @@ describeEachDatabase('the session', (createDatabase) => {
 
   beforeAll(async () => {
     database = await createDatabase();
-    session = openSession(loadDatabaseConfig({ DATABASE_URL: database.url }));
+    session = openSession(loadDatabaseConfig({ DATABASE_URL: database.url }), systemClock);
     await session.knex.schema.createTable('things', (table) => {
       table.string('name', 20).primary();
       table.integer('count').notNullable();
@@ -26,42 +27,42 @@ describeEachDatabase('the session', (createDatabase) => {
   });
   const things = (db: Knex = session.knex) => db<{ name: string; count: number }>('things');
 
-  it('answers what the statement answers', async () => {
+  it('returns the result of a statement', async () => {
     await session.query((db) => things(db).insert({ name: 'one', count: 1 }));
     expect(await session.query((db) => things(db).where({ name: 'one' }).first())).toEqual({ name: 'one', count: 1 });
   });
 
-  it('takes a transaction back whole where it fails, and does not repeat it', async () => {
+  it('rolls back a transaction that fails, and does not retry it', async () => {
     let runs = 0;
     const failing = session.transaction(async (trx) => {
       runs += 1;
-      await things(trx).insert({ name: 'taken back', count: 1 });
-      throw new Error('a fault of ours');
+      await things(trx).insert({ name: 'rolled back', count: 1 });
+      throw new Error('an internal fault');
     });
-    await expect(failing).rejects.toThrow('a fault of ours');
+    await expect(failing).rejects.toThrow('an internal fault');
     expect(runs).toBe(1);
-    expect(await things().where({ name: 'taken back' }).first()).toBeUndefined();
+    expect(await things().where({ name: 'rolled back' }).first()).toBeUndefined();
   });
 
-  it('runs a transaction again that lost a race, on what is there now', async () => {
+  it('retries a transaction that lost against another writer, on the current rows', async () => {
     let runs = 0;
-    const answer = await session.transaction(async (trx) => {
+    const result = await session.transaction(async (trx) => {
       runs += 1;
       await things(trx).insert({ name: 'raced', count: runs });
-      if (runs < 3) throw new ConflictError('lost');
+      if (runs < 3) throw new ConflictError();
       return runs;
     });
-    expect([answer, await things().where({ name: 'raced' })]).toEqual([3, [{ name: 'raced', count: 3 }]]);
+    expect([result, await things().where({ name: 'raced' })]).toEqual([3, [{ name: 'raced', count: 3 }]]);
   });
 
-  it('gives up a race that is lost for ever', async () => {
-    const lost = session.transaction(async () => {
-      throw new ConflictError('lost');
+  it('reports service_unavailable if every attempt loses against another writer', async () => {
+    const losing = session.transaction(async () => {
+      throw new ConflictError();
     });
-    await expect(lost).rejects.toMatchObject({ code: 'service_unavailable', reason: 'ConflictError' });
+    await expect(losing).rejects.toMatchObject({ code: 'service_unavailable', cause: { code: 'ConflictError' } });
   });
 
-  it('does not repeat a statement that met a duplicate, and keeps of the error nothing that was written', async () => {
+  it('does not retry a duplicate, and removes the values from its error', async () => {
     const insert = () => session.query((db) => things(db).insert({ name: 'canary', count: 424242 }));
     await insert();
     const error = await insert().catch((thrown) => thrown);
@@ -71,13 +72,13 @@ describeEachDatabase('the session', (createDatabase) => {
     );
   });
 
-  it('is service_unavailable where a table is missing', async () => {
+  it('reports service_unavailable if a table is missing', async () => {
     const error = await session.query((db) => db('nowhere' as never).first()).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(AppError);
     expect(error).toMatchObject({ code: 'service_unavailable', retryAfterSeconds: expect.any(Number) });
   });
 
-  it('loses no increment of twenty at once', async () => {
+  it('loses none of twenty concurrent increments', async () => {
     await things().insert({ name: 'counted', count: 0 });
     const increment = () =>
       session.transaction(async (trx) => {
@@ -85,7 +86,7 @@ describeEachDatabase('the session', (createDatabase) => {
         const changed = await things(trx)
           .where({ name: 'counted', count })
           .update({ count: count + 1 });
-        if (changed === 0) throw new ConflictError('lost');
+        if (changed === 0) throw new ConflictError();
       });
     for (let round = 0; round < 4; round += 1) await Promise.all(Array.from({ length: 5 }, increment));
     expect(await things().where({ name: 'counted' }).first()).toMatchObject({ count: 20 });
@@ -95,7 +96,7 @@ describeEachDatabase('the session', (createDatabase) => {
 describeOnServer('the session', (createDatabase) => {
   it('uses UTC on every connection, whatever the server’s time zone', async () => {
     const database = await createDatabase();
-    const session = openSession(loadDatabaseConfig({ DATABASE_URL: database.url }));
+    const session = openSession(loadDatabaseConfig({ DATABASE_URL: database.url }), systemClock);
     const timeZones = Array.from({ length: 3 }, () =>
       session.query((db) => db.raw('SELECT @@session.time_zone AS zone')),
     );
@@ -104,14 +105,14 @@ describeOnServer('the session', (createDatabase) => {
     await database.drop();
   });
 
-  it('is service_unavailable where the database is not there or refuses the user', async () => {
+  it('reports service_unavailable if the database does not exist or rejects the user', async () => {
     const database = await createDatabase();
     await database.drop();
-    const stranger = new URL(database.url);
-    stranger.username = 'nobody';
-    stranger.password = 'canary-password';
-    for (const DATABASE_URL of [database.url, stranger.href]) {
-      const session = openSession(loadDatabaseConfig({ DATABASE_URL }));
+    const unknownUser = new URL(database.url);
+    unknownUser.username = 'nobody';
+    unknownUser.password = 'canary-password';
+    for (const DATABASE_URL of [database.url, unknownUser.href]) {
+      const session = openSession(loadDatabaseConfig({ DATABASE_URL }), systemClock);
       const error = await session.query((db) => db.raw('SELECT 1')).catch((thrown) => thrown);
       expect(error).toMatchObject({ code: 'service_unavailable' });
       expect(inspect(error)).not.toContain('canary');
@@ -121,8 +122,8 @@ describeOnServer('the session', (createDatabase) => {
 });
 
 describe('a session on sqlite::memory:', () => {
-  it('keeps its data as long as it lives', async () => {
-    const session = openSession({ client: 'sqlite', filename: ':memory:' });
+  it('keeps its data until it is closed', async () => {
+    const session = openSession({ client: 'sqlite', filename: ':memory:' }, systemClock);
     await session.knex.schema.createTable('things', (table) => table.string('name'));
     await Promise.all(
       Array.from({ length: 5 }, () => session.query((db) => db<{ name: string }>('things').insert({ name: 'x' }))),

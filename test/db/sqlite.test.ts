@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Knex } from 'knex';
 import { isDuplicate } from '../../src/db/database-errors.ts';
 import { openKnex, openSession, type Session } from '../../src/db/session.ts';
+import { systemClock } from '../../src/utils/clock.ts';
 
 describe('a session on a SQLite file', () => {
   let folder: string;
@@ -18,7 +19,7 @@ describe('a session on a SQLite file', () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sqlite-'));
     filename = join(folder, 'new', 'folder', 'test.db');
-    session = openSession({ client: 'sqlite', filename });
+    session = openSession({ client: 'sqlite', filename }, systemClock);
     await session.knex.schema.createTable('things', (table) => {
       table.string('name').primary();
       table.integer('count').unique();
@@ -65,14 +66,14 @@ describe('a session on a SQLite file', () => {
       await db('others').insert({ name: 'x'.repeat(100_000) });
     });
     const error = await failing.catch((thrown) => thrown);
-    expect([error.reason ?? error.code, error.name]).toEqual([code, expect.stringContaining(name)]);
+    expect([error.cause?.code ?? error.code, error.name]).toEqual([code, expect.stringContaining(name)]);
   });
 
   it('is service_unavailable if the file cannot be opened', async () => {
-    const closed = openSession({ client: 'sqlite', filename: folder });
+    const closed = openSession({ client: 'sqlite', filename: folder }, systemClock);
     await expect(closed.query((db) => db.raw('SELECT 1'))).rejects.toMatchObject({
       code: 'service_unavailable',
-      reason: 'SQLITE_CANTOPEN',
+      cause: { code: 'SQLITE_CANTOPEN' },
     });
     await closed.close();
   });
@@ -108,10 +109,11 @@ describe('a session on a SQLite file', () => {
 
   itWhenBuilt('loses no increment of two processes', async () => {
     const increments = 50;
-    const built = new URL('../../dist/src/db/session.js', import.meta.url).href;
+    const dist = new URL('../../dist/src', import.meta.url).href;
     const script = `
-      import { openSession } from '${built}';
-      const session = openSession({ client: 'sqlite', filename: '${filename}' });
+      import { openSession } from '${dist}/db/session.js';
+      import { systemClock } from '${dist}/utils/clock.js';
+      const session = openSession({ client: 'sqlite', filename: '${filename}' }, systemClock);
       for (let round = 0; round < ${increments}; round += 1)
         await session.transaction(async (trx) => {
           const { count } = await trx('things').where({ name: 'a' }).first();

@@ -1,106 +1,88 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceProcess } from '../support/processes.ts';
+import { until } from '../support/until.ts';
 
-/** One answer of the gateway, as its caller saw it. */
-export interface Answer {
+/** One call through the gateway, as its caller sees it. */
+export interface CallResult {
   organization: string;
-  replica: ServiceProcess;
-  /** 0: none came. */
+  /** 0 if the connection was closed without a response. */
   status: number;
+  /** The header, as it was sent. */
   retryAfter: string | null;
-  /** When it came, by `performance.now()`. */
+  /** When the response arrived, in milliseconds since 1970. */
   at: number;
-  /** How long the caller waited, in milliseconds. */
-  waited: number;
+  latencyMs: number;
 }
 
-/** One call through the gateway. */
-export async function call(replica: ServiceProcess, organization = 'org'): Promise<Answer> {
-  const began = performance.now();
-  const answer = (status: number, retryAfter: string | null): Answer => {
-    const at = performance.now();
-    return { organization, replica, status, retryAfter, at, waited: at - began };
+/** Calls the gateway once. Never rejects. */
+export async function call(replica: ServiceProcess, organization = 'org'): Promise<CallResult> {
+  const startedAt = performance.now();
+  const result = (status: number, retryAfter: string | null) => {
+    return { organization, status, retryAfter, at: Date.now(), latencyMs: performance.now() - startedAt };
   };
   try {
     const response = await fetch(`${replica.origin}/api/v1/quickbooks/${organization}/companyinfo/1`);
     await response.arrayBuffer();
-    return answer(response.status, response.headers.get('retry-after'));
+    return result(response.status, response.headers.get('retry-after'));
   } catch {
-    return answer(0, null);
+    return result(0, null);
   }
 }
 
-/** Many calls at once, shared evenly among the replicas. */
-export async function callAtOnce(replicas: ServiceProcess[], times: number): Promise<Answer[]> {
+/** Makes calls at the same time, distributed evenly among the replicas. */
+export async function callConcurrently(replicas: ServiceProcess[], count: number): Promise<CallResult[]> {
   return Promise.all(
-    Array.from({ length: times }, (_, index) => call(replicas[index % replicas.length] as ServiceProcess)),
+    Array.from({ length: count }, (_, index) => call(replicas[index % replicas.length] as ServiceProcess)),
   );
 }
 
-/** Callers who call again and again until they are stopped. */
+export interface TrafficOptions {
+  replicas: ServiceProcess[];
+  organizations?: string[];
+  /** Concurrent callers of each replica, for each organization. */
+  callers?: number;
+  /** Between two calls of one caller. */
+  pauseMs?: number;
+}
+
+/** Callers that call repeatedly until they are stopped. */
 export class Traffic {
-  readonly began = performance.now();
-  readonly answers: Answer[] = [];
-  private running = true;
+  readonly startedAt = Date.now();
+  readonly results: CallResult[] = [];
+  readonly replicas: ServiceProcess[];
+  private isRunning = true;
   private readonly callers: Promise<void>[];
 
-  /** @param each callers of each replica for each organization */
-  constructor(replicas: ServiceProcess[], { each = 5, pauseMs = 200, organizations = ['org'] } = {}) {
+  constructor({ replicas, organizations = ['org'], callers = 5, pauseMs = 200 }: TrafficOptions) {
+    this.replicas = replicas;
     const lanes = replicas.flatMap((replica) => organizations.map((organization) => ({ replica, organization })));
     this.callers = lanes.flatMap(({ replica, organization }) =>
-      Array.from({ length: each }, async (_, index) => {
-        await delay((index * pauseMs) / each);
-        while (this.running) {
-          this.answers.push(await call(replica, organization));
+      Array.from({ length: callers }, async (_, index) => {
+        await delay((index * pauseMs) / callers);
+        while (this.isRunning) {
+          this.results.push(await call(replica, organization));
           await delay(pauseMs);
         }
       }),
     );
   }
 
-  /** Resolves when the condition is true, or the time is over. */
-  async until(condition: (answers: Answer[]) => boolean, seconds: number): Promise<void> {
-    await until(() => condition(this.answers), seconds);
+  /** Resolves once the condition holds or the traffic is stopped. */
+  async until(condition: () => boolean): Promise<void> {
+    await until(() => condition() || !this.isRunning);
   }
 
-  /** Lets the calls on the way end, and answers all there were. */
-  async stop(): Promise<Answer[]> {
-    this.running = false;
+  /** Resolves once a call has returned the status, with the milliseconds from `since` until then. */
+  async untilStatus(status: number, since = this.startedAt): Promise<number> {
+    const first = () => this.results.find((result) => result.status === status && result.at >= since);
+    await this.until(() => first() !== undefined);
+    return (first()?.at ?? Number.POSITIVE_INFINITY) - since;
+  }
+
+  /** Waits for the calls in flight, and returns the results of all calls. */
+  async stop(): Promise<CallResult[]> {
+    this.isRunning = false;
     await Promise.all(this.callers);
-    return this.answers;
+    return this.results;
   }
-
-  /** When an answer with this status first came, in milliseconds since `since`; infinite where none did. */
-  first(status: number, since = this.began): number {
-    const first = this.answers.find((answer) => answer.status === status && answer.at >= since);
-    return (first?.at ?? Number.POSITIVE_INFINITY) - since;
-  }
-}
-
-/** Resolves when the condition is true, or the time is over. */
-export async function until(condition: () => boolean, seconds: number): Promise<void> {
-  const deadline = performance.now() + seconds * 1000;
-  while (!condition() && performance.now() < deadline) await delay(20);
-}
-
-/** `503 × 12, 200 × 5`, in the order in which they first came. */
-export function tally(answers: Answer[]): string {
-  const counts = new Map<number, number>();
-  for (const { status } of answers) counts.set(status, (counts.get(status) ?? 0) + 1);
-  return [...counts].map(([status, count]) => `${status || 'cut off'} × ${count}`).join(', ');
-}
-
-/** The longest that anybody waited, in milliseconds. */
-export function longest(answers: Answer[]): number {
-  return Math.max(0, ...answers.map(({ waited }) => waited));
-}
-
-/** True where every answer has one of the statuses. */
-export function only(answers: Answer[], ...statuses: number[]): boolean {
-  return answers.every(({ status }) => statuses.includes(status));
-}
-
-/** Milliseconds as seconds: `16.5 s`. */
-export function seconds(milliseconds: number): string {
-  return Number.isFinite(milliseconds) ? `${(milliseconds / 1000).toFixed(1)} s` : 'never';
 }

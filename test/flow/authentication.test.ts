@@ -1,15 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { bearer, KEYS, WITH_KEYS } from '../support/credentials.ts';
 import { createSqlite } from '../support/databases.ts';
+import { useHarness } from '../support/harness.ts';
 import { type KeySet, startKeySet } from '../support/key-set.ts';
-import type { TestDatabase } from '../support/own-database.ts';
 import { PREFIX } from '../support/requests.ts';
 import { problemOf, type Sent, send } from '../support/send.ts';
-import { startService, type TestService } from '../support/service.ts';
+import { startService } from '../support/service.ts';
 
-/** Everything below /api/v1 and /v3 that is not the callback, spelled in every way that a router might take for it. */
-const CLOSED = [
+/** Everything below /api/v1 and /v3 but the callback, in every spelling that a router might mistake for it. */
+const PROTECTED = [
   ['GET', `${PREFIX}/connect/acme`],
   ['POST', `${PREFIX}/connect/acme`],
   ['GET', `${PREFIX}/status/acme`],
@@ -20,7 +19,7 @@ const CLOSED = [
   ['GET', '/v3/company/acme/companyinfo/1'],
   ['GET', '/api/v1'],
   ['GET', '/v3/'],
-  ['GET', '/api/v1/a/route/of/tomorrow'],
+  ['GET', '/api/v1/a/future/route'],
   ['DELETE', '/v3/anything'],
   ['TRACE', `${PREFIX}/status/acme`],
   ['GET', `/API/V1/oauth/QuickBooks/status/acme`],
@@ -41,113 +40,119 @@ const OUTSIDE = [
   '/api',
 ];
 
-let simulator: Awaited<ReturnType<typeof startIntuitSimulator>>;
+const env: Record<string, string> = {};
 let keySet: KeySet;
-let database: TestDatabase;
-let service: TestService;
-const call = (path: string, token?: string, method = 'GET') =>
-  send(service.origin, path, { method, headers: token ? bearer(token) : {} });
-
 beforeAll(async () => {
-  [simulator, keySet, database] = await Promise.all([startIntuitSimulator(), startKeySet(), createSqlite()]);
-  service = await startService({ databaseUrl: database.url, simulator, env: { ...WITH_KEYS, ...keySet.env } });
+  keySet = await startKeySet();
+  Object.assign(env, WITH_KEYS, keySet.env);
 });
-afterAll(async () => {
-  await service.close();
-  await Promise.all([simulator.close(), keySet.close(), database.drop()]);
-});
+const harness = useHarness(createSqlite, { env });
+afterAll(() => keySet.close());
 
-describe('without credentials', () => {
-  it.each(CLOSED)('%s %s is 401', async (method, path) => {
-    expectRefused(await call(path, undefined, method), method);
+const call = (path: string, token?: string, method = 'GET') =>
+  send(harness.service.origin, path, { method, headers: token ? bearer(token) : {} });
+
+describe('a request without credentials', () => {
+  it.each(PROTECTED)('returns 401 for %s %s', async (method, path) => {
+    expectUnauthorized(await call(path, undefined, method), method);
   });
 
-  it.each(CLOSED)('%s %s is let through with a key', async (method, path) => {
+  it.each(PROTECTED)('would not return 401 with an API key for %s %s', async (method, path) => {
     expect((await call(path, KEYS.billing, method)).status).not.toBe(401);
   });
 
-  it.each(OUTSIDE)('%s is no way around: nothing is there', async (path) => {
+  it.each(OUTSIDE)('finds nothing at %s, like a request with an API key', async (path) => {
     for (const token of [undefined, KEYS.billing]) expect(problemOf(await call(path, token))).toBe('not_found');
   });
 
-  it.each(['/healthz', '/readyz'])('%s is open', async (path) => {
+  it.each(['/healthz', '/readyz'])('is accepted at %s', async (path) => {
     expect((await call(path)).status).toBe(200);
   });
 
-  it('the callback is open, and answers what is wrong with it', async () => {
-    for (const token of [undefined, 'wrong'])
+  it('is accepted at the callback, which validates its parameters', async () => {
+    for (const token of [undefined, 'wrong']) {
       expect(problemOf(await call(`${PREFIX}/callback`, token))).toBe('invalid_request');
+    }
     expect((await call(`${PREFIX}/callback`, undefined, 'HEAD')).status).toBe(405);
     expect(problemOf(await call(`${PREFIX}/callback`, undefined, 'POST'))).toBe('method_not_allowed');
   });
 });
 
-describe('credentials', () => {
+describe('a request with', () => {
   it.each([
-    ['a key', KEYS.reports, 200],
-    ['a wrong key', `${KEYS.reports}x`, 401],
-    ['what is neither key nor JWT', 'x.y.z', 401],
-  ])('of %s act for an organization or not', async (_, token, status) => {
-    for (const organization of ['acme', 'globex'])
+    ['an API key', KEYS.reports, 200],
+    ['a wrong API key', `${KEYS.reports}x`, 401],
+    ['a token that is neither key nor JWT', 'x.y.z', 401],
+  ])('%s returns the same for every organization', async (_, token, status) => {
+    for (const organization of ['acme', 'globex']) {
       expect((await call(`${PREFIX}/status/${organization}`, token)).status).toBe(status);
+    }
   });
 
   it.each(['GET /status', 'POST /connect', 'GET /connect', 'POST /disconnect'])(
-    'of a user do not reach another organization: %s is 403',
+    'a user’s JWT returns 403 for another organization: %s',
     async (text) => {
       const [method = '', path] = text.split(' ');
       const token = await keySet.sign();
       expect((await call(`${PREFIX}${path}/acme`, token, method)).status).toBeLessThan(400);
       for (const other of ['globex', 'ACME', 'acme-']) {
-        const answer = await call(`${PREFIX}${path}/${other}`, token, method);
-        expect([answer.status, problemOf(answer)]).toEqual([403, 'forbidden']);
+        const response = await call(`${PREFIX}${path}/${other}`, token, method);
+        expect([response.status, problemOf(response)]).toEqual([403, 'forbidden']);
       }
     },
   );
 
-  it.each(['/api/v1/quickbooks', '/v3/company'])('of a user reach their own company alone, at %s', async (path) => {
-    const token = await keySet.sign();
-    expect(problemOf(await call(`${path}/acme/companyinfo/1`, token))).toBe('connection_not_found');
-    expect(problemOf(await call(`${path}/globex/companyinfo/1`, token))).toBe('forbidden');
-  });
+  it.each(['/api/v1/quickbooks', '/v3/company'])(
+    'a user’s JWT returns 403 for another organization’s company at %s',
+    async (path) => {
+      const token = await keySet.sign();
+      expect(problemOf(await call(`${path}/acme/companyinfo/1`, token))).toBe('connection_not_found');
+      expect(problemOf(await call(`${path}/globex/companyinfo/1`, token))).toBe('forbidden');
+    },
+  );
 
-  it.each([undefined, '', 7, ['acme']])('of a user without an organization (%j) are 403', async (organization_id) => {
-    const answer = await call(`${PREFIX}/status/acme`, await keySet.sign({ organization_id }));
-    expect(problemOf(answer)).toBe('forbidden');
+  it.each([undefined, '', 7, ['acme']])('a JWT whose organization is %j returns 403', async (organization_id) => {
+    const response = await call(`${PREFIX}/status/acme`, await keySet.sign({ organization_id }));
+    expect(problemOf(response)).toBe('forbidden');
   });
 
   it.each([
-    ['a key’s name', async () => KEYS.billing, 'billing'],
-    ['a user’s subject', async () => keySet.sign(), 'user-7'],
-  ])('are known in the request’s line by %s', async (_, token, actor) => {
-    const before = service.logs.length;
+    ['an API key is logged with the key’s name', async () => KEYS.billing, 'billing'],
+    ['a JWT is logged with its subject', async () => keySet.sign(), 'user-7'],
+  ])('%s', async (_, token, actor) => {
+    const before = harness.logs.length;
     await call(`${PREFIX}/status/acme`, await token());
-    expect(service.logs.slice(before).map((line) => JSON.parse(line))).toMatchObject([{ actor, status: 200 }]);
+    expect(harness.logs.slice(before).map((line) => JSON.parse(line))).toMatchObject([{ actor, status: 200 }]);
   });
 
-  it('are told in no line and no answer', () => {
-    const told = [...service.logs, ...service.answers.map((answer) => JSON.stringify(answer))].join();
-    for (const secret of [...Object.values(KEYS), 'eyJhbGciOi']) expect(told).not.toContain(secret);
+  it('credentials leaves them in no log line and no response', () => {
+    const { logs, responses } = harness.service;
+    const visible = [...logs, ...responses.map((response) => JSON.stringify(response))].join();
+    for (const secret of [...Object.values(KEYS), 'eyJhbGciOi']) expect(visible).not.toContain(secret);
   });
 
-  it('that need a key set nobody can fetch are 503, while keys go on working', async () => {
+  it('a JWT returns 503 if the key set cannot be fetched, while API keys still work', async () => {
     const broken = await startKeySet();
-    broken.answer = 'broken';
-    const env = { ...WITH_KEYS, ...broken.env };
-    const other = await startService({ databaseUrl: 'sqlite::memory:', simulator, env });
+    broken.response = 'broken';
+    const other = await startService({
+      databaseUrl: 'sqlite::memory:',
+      simulator: harness.simulator,
+      env: { ...WITH_KEYS, ...broken.env },
+    });
     const path = `${PREFIX}/status/acme`;
-    const answer = await send(other.origin, path, { headers: bearer(await broken.sign()) });
-    expect([answer.status, problemOf(answer)]).toEqual([503, 'service_unavailable']);
-    expect(answer.headers['retry-after']).toMatch(/^[1-9]\d?$/);
+    const response = await send(other.origin, path, { headers: bearer(await broken.sign()) });
+    expect([response.status, problemOf(response)]).toEqual([503, 'service_unavailable']);
+    expect(response.headers['retry-after']).toMatch(/^[1-9]\d?$/);
     expect((await send(other.origin, path, { headers: bearer(KEYS.billing) })).status).toBe(200);
     await other.close();
     await broken.close();
   });
 });
 
-function expectRefused(answer: Sent, method: string): void {
-  expect([answer.status, answer.headers['www-authenticate']]).toEqual([401, 'Bearer']);
-  expect(answer.headers).toMatchObject({ 'cache-control': 'no-store', 'x-request-id': expect.any(String) });
-  if (method !== 'HEAD') expect(problemOf(answer)).toBe('unauthorized');
-  expect(answer.headers).not.toHaveProperty('set-cookie');
+function expectUnauthorized(response: Sent, method: string): void {
+  const { status, headers } = response;
+  expect([status, headers['www-authenticate']]).toEqual([401, 'Bearer']);
+  expect(headers).toMatchObject({ 'cache-control': 'no-store', 'x-request-id': expect.any(String) });
+  if (method !== 'HEAD') expect(problemOf(response)).toBe('unauthorized');
+  expect(headers).not.toHaveProperty('set-cookie');
 }

@@ -2,36 +2,37 @@ import { expect, it } from '@jest/globals';
 import { STATE_LIFETIME_MS } from '../../src/auth/oauth-states.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { ENCRYPTION_KEY, FRONTEND_URL } from '../support/environment.ts';
-import { openWithPackage } from '../support/fernet-package.ts';
+import { decryptWithPackage } from '../support/fernet-package.ts';
+import { HOURS, useHarness } from '../support/harness.ts';
 import { callback, changed, expectProblem } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
 import { connect, consent, status } from '../support/service.ts';
-import { useStage } from '../support/stage.ts';
 
 const COMPANY = '9341452000000001';
 const NOW = new Date('2026-02-10T14:00:00.123Z');
 
 describeEachDatabase('the callback', (createDatabase) => {
-  const stage = useStage(createDatabase);
+  const harness = useHarness(createDatabase, { frozen: true });
 
-  it('exchanges the code once, reads the company’s name and leads to the frontend', async () => {
-    const { service, simulator } = stage;
-    const answer = await connect(service, simulator, 'first', { realmId: COMPANY });
-    expect([answer.status, answer.headers['location']]).toEqual([
+  it('exchanges the code once, reads the company’s name and redirects to the frontend', async () => {
+    const { service, simulator } = harness;
+    const response = await connect(service, simulator, 'first', { realmId: COMPANY });
+    expect([response.status, response.headers['location']]).toEqual([
       302,
       `${FRONTEND_URL}/settings/integrations?connected=true&system=quickbooks`,
     ]);
     expect(simulator.calls.map(({ endpoint }) => endpoint)).toEqual(['authorize', 'authorize', 'token', 'api']);
-    expect(answer.headers['set-cookie']).toEqual([
+    expect(response.headers['set-cookie']).toEqual([
       expect.stringMatching(/^oauth_[\w-]+=; Path=\/.*Expires=Thu, 01 Jan 1970/),
     ]);
   });
 
-  it('stores what another Fernet implementation opens, and instants to the millisecond', async () => {
-    stage.clock = () => NOW;
-    await connect(stage.service, stage.simulator, 'stored', { realmId: COMPANY });
-    const [row, ...others] = await stage.rows('stored');
-    const grant = stage.simulator.grantFor(COMPANY);
+  it('stores tokens that another Fernet implementation decrypts, and instants to the millisecond', async () => {
+    const { service, simulator, clock } = harness;
+    clock.setWallClock(NOW);
+    await connect(service, simulator, 'stored', { realmId: COMPANY });
+    const [row, ...others] = await harness.rows('stored');
+    const grant = simulator.grantFor(COMPANY);
     expect(others).toEqual([]);
     expect(row).toMatchObject({
       token_id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/),
@@ -39,28 +40,39 @@ describeEachDatabase('the callback', (createDatabase) => {
       realm_id: COMPANY,
       company_name: 'Sandbox Company_US_1',
       is_active: 1,
-      last_intuit_tid: stage.simulator.callsTo('token')[0]?.intuitTid,
+      last_intuit_tid: simulator.callsTo('token')[0]?.intuitTid,
     });
-    expect(openWithPackage(ENCRYPTION_KEY, row?.access_token ?? '')).toBe(grant?.accessTokens.at(-1));
-    expect(openWithPackage(ENCRYPTION_KEY, row?.refresh_token ?? '')).toBe(grant?.refreshToken);
+    expect(decryptWithPackage(ENCRYPTION_KEY, row?.access_token ?? '')).toBe(grant?.accessTokens.at(-1));
+    expect(decryptWithPackage(ENCRYPTION_KEY, row?.refresh_token ?? '')).toBe(grant?.refreshToken);
     const instants = [row?.created_at, row?.updated_at, row?.access_token_expires_at].map((at) => new Date(at ?? 0));
     expect(instants).toEqual([NOW, NOW, new Date(NOW.getTime() + 3600_000)]);
     expect(new Date(row?.refresh_token_expires_at ?? 0)).toEqual(new Date(NOW.getTime() + 8_726_400_000));
   });
 
-  it('tells the status as the contract has it', async () => {
-    stage.clock = () => NOW;
-    const before = await status(stage.service, 'told');
-    await connect(stage.service, stage.simulator, 'told', { realmId: COMPANY });
-    const after = await status(stage.service, 'told');
-    stage.clock = () => new Date(NOW.getTime() + 3600_000);
-    const later = await status(stage.service, 'told');
+  it('makes the status report the connection, as the contract specifies', async () => {
+    const { service, simulator, clock } = harness;
+    clock.setWallClock(NOW);
+    const before = await status(service, 'reported');
+    await connect(service, simulator, 'reported', { realmId: COMPANY });
+    const connected = await status(service, 'reported');
+    clock.advance(1 * HOURS);
+    const expired = await status(service, 'reported');
 
-    const nothing = { expires_at: null, reason: null, refresh_token_expires_at: null, last_refreshed_at: null };
-    const nobody = { accounting_system: null, realm_id: null, company_name: null };
-    const told = { connected: false, is_expired: false, needs_reauthorization: false };
-    expect(before).toEqual({ ...told, ...nobody, ...nothing });
-    expect(after).toEqual({
+    expect(before).toEqual({
+      connected: false,
+      accounting_system: null,
+      realm_id: null,
+      company_name: null,
+      expires_at: null,
+      is_expired: false,
+      needs_reauthorization: false,
+      reason: null,
+      refresh_token_expires_at: null,
+      authorization_expires_at: null,
+      last_refreshed_at: null,
+      last_verified_at: null,
+    });
+    expect(connected).toEqual({
       connected: true,
       accounting_system: 'quickbooks',
       realm_id: COMPANY,
@@ -69,97 +81,110 @@ describeEachDatabase('the callback', (createDatabase) => {
       is_expired: false,
       needs_reauthorization: false,
       reason: null,
-      // the simulator counts whole seconds from a consent that was a moment earlier
-      refresh_token_expires_at: expect.stringMatching(/^2026-05-22T(14:00:00|13:59:59)\.123Z$/),
+      refresh_token_expires_at: '2026-05-22T14:00:00.123Z',
+      authorization_expires_at: '2031-02-09T14:00:00.123Z',
       last_refreshed_at: null,
+      last_verified_at: '2026-02-10T14:00:00.123Z',
     });
-    expect(later).toEqual({ ...after, is_expired: true });
+    expect(expired).toEqual({ ...connected, is_expired: true });
   });
 
-  it('keeps a company’s name as it is written', async () => {
-    stage.simulator.setCompany('7', '<Ünï & 漢字 😀>');
-    await connect(stage.service, stage.simulator, 'named', { realmId: '7' });
-    expect((await status(stage.service, 'named'))['company_name']).toBe('<Ünï & 漢字 😀>');
+  it('connects if Intuit returns no lifetime of the refresh token, and assumes the documented 100 days', async () => {
+    const { service, simulator, clock } = harness;
+    clock.setWallClock(NOW);
+    const body = { token_type: 'bearer', access_token: 'eyJ-one', refresh_token: 'AB11-one', expires_in: 3600 };
+    simulator.fail({ on: 'token', kind: 'json', body });
+    simulator.fail({ on: 'companyinfo', kind: 'json', body: { CompanyInfo: { CompanyName: 'Company' } } });
+    expect((await connect(service, simulator, 'assumed', { realmId: '1' })).status).toBe(302);
+    expect(await status(service, 'assumed')).toMatchObject({
+      connected: true,
+      refresh_token_expires_at: '2026-05-21T14:00:00.123Z',
+      authorization_expires_at: null,
+    });
+    expect(await harness.row('assumed')).toMatchObject({ is_refresh_expiry_assumed: 1 });
   });
 
-  it('takes a state once: a replay is invalid_state and reaches nobody', async () => {
-    const flow = await consent(stage.service, stage.simulator, 'replayed');
-    expect((await callback(stage.service, flow)).status).toBe(302);
-    stage.simulator.resetCalls();
-    expectProblem(await callback(stage.service, flow), 400, 'invalid_state', /already/);
-    expectProblem(
-      await callback(stage.service, { ...flow, path: changed(flow.path, { code: 'other' }) }),
-      400,
-      'invalid_state',
-    );
-    expect(stage.simulator.calls).toEqual([]);
-    expect((await status(stage.service, 'replayed'))['connected']).toBe(true);
+  it('keeps a company’s name exactly as Intuit returns it', async () => {
+    harness.simulator.setCompany('7', '<Ünï & 漢字 😀>');
+    await connect(harness.service, harness.simulator, 'named', { realmId: '7' });
+    expect((await status(harness.service, 'named'))['company_name']).toBe('<Ünï & 漢字 😀>');
   });
 
-  it('spends the state though the exchange fails', async () => {
-    const flow = await consent(stage.service, stage.simulator, 'spent');
-    stage.simulator.fail({ on: 'token', kind: 'status', status: 503 });
-    expectProblem(await callback(stage.service, flow), 503, 'provider_unavailable');
-    expectProblem(await callback(stage.service, flow), 400, 'invalid_state');
-    expect(stage.simulator.callsTo('token')).toHaveLength(1);
-    expect(await stage.rows('spent')).toEqual([]);
+  it('rejects a state that was already used, without a call to Intuit', async () => {
+    const { service, simulator } = harness;
+    const flow = await consent(service, simulator, 'replayed');
+    expect((await callback(service, flow)).status).toBe(302);
+    simulator.resetCalls();
+    expectProblem(await callback(service, flow), 400, 'invalid_state', /already/);
+    const otherCode = { ...flow, path: changed(flow.path, { code: 'other' }) };
+    expectProblem(await callback(service, otherCode), 400, 'invalid_state');
+    expect(simulator.calls).toEqual([]);
+    expect((await status(service, 'replayed'))['connected']).toBe(true);
   });
 
-  it('spends the state though the person said no', async () => {
-    const flow = await consent(stage.service, stage.simulator, 'refused', { consent: false });
-    const answer = await callback(stage.service, flow);
-    expect([answer.status, answer.headers['location']]).toEqual([
+  it('consumes the state even if the exchange fails', async () => {
+    const { service, simulator } = harness;
+    const flow = await consent(service, simulator, 'consumed');
+    simulator.fail({ on: 'token', kind: 'status', status: 503 });
+    expectProblem(await callback(service, flow), 503, 'provider_unavailable');
+    expectProblem(await callback(service, flow), 400, 'invalid_state');
+    expect(simulator.callsTo('token')).toHaveLength(1);
+    expect(await harness.rows('consumed')).toEqual([]);
+  });
+
+  it('consumes the state even if the user declined', async () => {
+    const { service, simulator } = harness;
+    const flow = await consent(service, simulator, 'declined', { consent: false });
+    const response = await callback(service, flow);
+    expect([response.status, response.headers['location']]).toEqual([
       302,
       `${FRONTEND_URL}/settings/integrations?connected=false&system=quickbooks&error=access_denied`,
     ]);
-    expectProblem(await callback(stage.service, flow), 400, 'invalid_state');
-    expect(stage.simulator.callsTo('token')).toEqual([]);
+    expectProblem(await callback(service, flow), 400, 'invalid_state');
+    expect(simulator.callsTo('token')).toEqual([]);
   });
 
-  it('refuses another browser, an expired state and a forged one before the state is spent', async () => {
-    const { service, simulator } = stage;
+  it('rejects another browser’s, a forged and an expired state without consuming it', async () => {
+    const { service, simulator, clock } = harness;
     const flow = await consent(service, simulator, 'careful');
     const other = await consent(service, simulator, 'careful');
     simulator.resetCalls();
-    expectProblem(await callback(service, { ...flow, cookie: other.cookie }), 400, 'invalid_state', /another browser/);
-    expectProblem(await callback(service, { ...flow, cookie: '' }), 400, 'invalid_state', /another browser/);
     const name = flow.cookie.split('=')[0];
-    const wrong = `${name}=${other.cookie.split('=')[1]}`;
-    expectProblem(await callback(service, { ...flow, cookie: wrong }), 400, 'invalid_state', /another browser/);
+    for (const cookie of [other.cookie, '', `${name}=${other.cookie.split('=')[1]}`]) {
+      expectProblem(await callback(service, { ...flow, cookie }), 400, 'invalid_state', /another browser/);
+    }
     const state = new URL(flow.path, 'http://any').searchParams.get('state') ?? '';
-    for (const forged of [`${state.slice(0, -1)}${state.endsWith('A') ? 'B' : 'A'}`, 'not-a-state'])
-      expectProblem(
-        await callback(service, { ...flow, path: changed(flow.path, { state: forged }) }),
-        400,
-        'invalid_state',
-        /not started here/,
-      );
-    stage.clock = () => new Date(Date.now() + STATE_LIFETIME_MS);
+    for (const forged of [`${state.slice(0, -1)}${state.endsWith('A') ? 'B' : 'A'}`, 'not-a-state']) {
+      const path = changed(flow.path, { state: forged });
+      expectProblem(await callback(service, { ...flow, path }), 400, 'invalid_state', /not started by this service/);
+    }
+    const startedAt = clock.now();
+    clock.setWallClock(new Date(startedAt.getTime() + STATE_LIFETIME_MS));
     expectProblem(await callback(service, flow), 400, 'invalid_state', /expired/);
 
-    stage.clock = () => new Date();
+    clock.setWallClock(startedAt);
     expect(simulator.calls).toEqual([]);
     expect((await callback(service, flow)).status).toBe(302);
   });
 
-  it('keeps two tabs of one browser apart', async () => {
-    const [one, two] = [
-      await consent(stage.service, stage.simulator, 'tab-one'),
-      await consent(stage.service, stage.simulator, 'tab-two', { realmId: '77' }),
-    ];
+  it('completes the flows of two tabs of one browser independently', async () => {
+    const { service, simulator } = harness;
+    const one = await consent(service, simulator, 'tab-one');
+    const two = await consent(service, simulator, 'tab-two', { realmId: '77' });
     const cookie = `${one.cookie}; ${two.cookie}`;
-    expect((await callback(stage.service, { path: two.path, cookie })).status).toBe(302);
-    expect((await callback(stage.service, { path: one.path, cookie })).status).toBe(302);
-    expect(await status(stage.service, 'tab-two')).toMatchObject({ realm_id: '77' });
+    expect((await callback(service, { path: two.path, cookie })).status).toBe(302);
+    expect((await callback(service, { path: one.path, cookie })).status).toBe(302);
+    expect(await status(service, 'tab-two')).toMatchObject({ realm_id: '77' });
   });
 
-  it('takes ORG and org for two organizations', async () => {
-    await connect(stage.service, stage.simulator, 'ORG', { realmId: '11' });
-    await connect(stage.service, stage.simulator, 'org', { realmId: '12' });
-    expect(await status(stage.service, 'ORG')).toMatchObject({ connected: true, realm_id: '11' });
-    expect(await status(stage.service, 'org')).toMatchObject({ connected: true, realm_id: '12' });
-    expect(await status(stage.service, 'Org')).toMatchObject({ connected: false });
+  it('treats ORG and org as two organizations', async () => {
+    const { service, simulator } = harness;
+    await connect(service, simulator, 'ORG', { realmId: '11' });
+    await connect(service, simulator, 'org', { realmId: '12' });
+    expect(await status(service, 'ORG')).toMatchObject({ connected: true, realm_id: '11' });
+    expect(await status(service, 'org')).toMatchObject({ connected: true, realm_id: '12' });
+    expect(await status(service, 'Org')).toMatchObject({ connected: false });
   });
 
-  itKeptSecrets(stage);
+  itKeptSecrets(harness);
 });

@@ -1,66 +1,65 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Response } from 'supertest';
 import { createSqlite, describeOnServer } from '../support/databases.ts';
+import { useHarness } from '../support/harness.ts';
 import { callback } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
 import { connect, consent, disconnect, startService, type TestService } from '../support/service.ts';
-import { useStage } from '../support/stage.ts';
 
-describe('ten callbacks with one code at once on one replica', () => {
-  const stage = useStage(createSqlite);
+describe('one replica', () => {
+  const harness = useHarness(createSqlite);
 
-  it('are one exchange: one is led to the frontend, nine are told invalid_state', async () => {
-    const flow = await consent(stage.service, stage.simulator, 'org');
-    expectOne(await Promise.all(Array.from({ length: 10 }, () => callback(stage.service, flow))));
-    expect(stage.simulator.callsTo('token')).toHaveLength(1);
-    expect(await stage.activeRows('org')).toHaveLength(1);
+  it('exchanges a code once if ten callbacks bring it at once, and returns invalid_state to nine', async () => {
+    const flow = await consent(harness.service, harness.simulator, 'org');
+    expectOneSuccess(await Promise.all(Array.from({ length: 10 }, () => callback(harness.service, flow))));
+    expect(harness.simulator.callsTo('token')).toHaveLength(1);
+    expect(await harness.activeRows('org')).toHaveLength(1);
   });
 
-  itKeptSecrets(stage);
+  itKeptSecrets(harness);
 });
 
 describeOnServer('two replicas on one database', (createDatabase) => {
-  const stage = useStage(createDatabase);
-  let second: TestService;
+  const harness = useHarness(createDatabase);
   let replicas: TestService[];
 
   beforeAll(async () => {
-    second = await startService({ databaseUrl: stage.database.url, simulator: stage.simulator });
-    replicas = [stage.service, second];
+    const { service, database, simulator, clock } = harness;
+    replicas = [service, await startService({ databaseUrl: database.url, simulator, clock })];
   });
-  afterAll(() => second.close());
+  afterAll(() => replicas[1]?.close());
 
-  it('exchange a code once, though ten callbacks bring it at once', async () => {
-    const flow = await consent(stage.service, stage.simulator, 'org');
-    expectOne(await Promise.all(ten((replica) => callback(replica, flow))));
-    expect(stage.simulator.callsTo('token')).toHaveLength(1);
-    expect(await stage.activeRows('org')).toHaveLength(1);
-  });
-
-  it('end ten reconnects at once with one active row', async () => {
-    const answers = await Promise.all(ten((replica) => connect(replica, stage.simulator, 'busy')));
-    expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(302));
-    expect(await stage.activeRows('busy')).toHaveLength(1);
-    expect((await stage.rows('busy')).filter(({ refresh_token }) => refresh_token !== '')).toHaveLength(1);
+  it('exchange a code once if ten callbacks bring it at once, and return invalid_state to nine', async () => {
+    const flow = await consent(harness.service, harness.simulator, 'org');
+    expectOneSuccess(await tenTimes((replica) => callback(replica, flow)));
+    expect(harness.simulator.callsTo('token')).toHaveLength(1);
+    expect(await harness.activeRows('org')).toHaveLength(1);
   });
 
-  it('survive connects and disconnects of one organization crossing each other', async () => {
-    const crossing = ten((replica, index) =>
-      index % 3 === 0 ? disconnect(replica, 'crossed') : connect(replica, stage.simulator, 'crossed'),
+  it('leave one active row after ten reconnects at once', async () => {
+    const responses = await tenTimes((replica) => connect(replica, harness.simulator, 'busy'));
+    expect(responses.map(({ status }) => status)).toEqual(Array(10).fill(302));
+    expect(await harness.activeRows('busy')).toHaveLength(1);
+    expect((await harness.rows('busy')).filter(({ refresh_token }) => refresh_token !== '')).toHaveLength(1);
+  });
+
+  it('connect and disconnect one organization at once without an error', async () => {
+    const responses = await tenTimes((replica, index) =>
+      index % 3 === 0 ? disconnect(replica, 'both') : connect(replica, harness.simulator, 'both'),
     );
-    for (const { status } of await Promise.all(crossing)) expect([200, 302]).toContain(status);
-    expect((await stage.activeRows('crossed')).length).toBeLessThanOrEqual(1);
+    for (const { status } of responses) expect([200, 302]).toContain(status);
+    expect((await harness.activeRows('both')).length).toBeLessThanOrEqual(1);
   });
 
-  function ten(work: (replica: TestService, index: number) => Promise<Response>): Promise<Response>[] {
-    return Array.from({ length: 10 }, (_, index) => work(replicas[index % 2] as TestService, index));
+  async function tenTimes(work: (replica: TestService, index: number) => Promise<Response>): Promise<Response[]> {
+    return Promise.all(Array.from({ length: 10 }, (_, index) => work(replicas[index % 2] as TestService, index)));
   }
 
-  itKeptSecrets(stage);
+  itKeptSecrets(harness);
 });
 
-function expectOne(answers: Response[]): void {
-  expect(answers.filter(({ status }) => status === 302)).toHaveLength(1);
-  const refused = answers.filter(({ body }) => body.code === 'invalid_state');
-  expect(refused.map(({ status }) => status)).toEqual(Array(9).fill(400));
+function expectOneSuccess(responses: Response[]): void {
+  expect(responses.filter(({ status }) => status === 302)).toHaveLength(1);
+  const rejected = responses.filter(({ body }) => body.code === 'invalid_state');
+  expect(rejected.map(({ status }) => status)).toEqual(Array(9).fill(400));
 }

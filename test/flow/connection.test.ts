@@ -1,42 +1,30 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import { expect, it } from '@jest/globals';
 import { describeEachDatabase } from '../support/databases.ts';
 import { FRONTEND_URL } from '../support/environment.ts';
-import type { TestDatabase } from '../support/own-database.ts';
-import { connect, disconnect, startService, status, type TestService } from '../support/service.ts';
+import { call } from '../support/gateway.ts';
+import { HOURS, useHarness } from '../support/harness.ts';
+import { connect, disconnect, status } from '../support/service.ts';
 
 const COMPANY = '9341452000000001';
 
-describeEachDatabase('the life of a connection', (createDatabase) => {
-  let database: TestDatabase;
-  let simulator: IntuitSimulator;
-  let service: TestService;
+describeEachDatabase('a connection', (createDatabase) => {
+  const harness = useHarness(createDatabase);
 
-  beforeAll(async () => {
-    [database, simulator] = await Promise.all([createDatabase(), startIntuitSimulator()]);
-    service = await startService({ databaseUrl: database.url, simulator });
-  });
-
-  afterAll(async () => {
-    await service.close();
-    await simulator.close();
-    await database.drop();
-  });
-
-  it('connects, tells the status, and disconnects', async () => {
+  it('connects, reports its status, refreshes its token for a call, and disconnects', async () => {
+    const { service, simulator } = harness;
     const callback = await connect(service, simulator, 'acme', { realmId: COMPANY });
-    expect(callback.status).toBe(302);
     expect(callback.headers['location']).toBe(`${FRONTEND_URL}/settings/integrations?connected=true&system=quickbooks`);
     expect(await status(service, 'acme')).toMatchObject({ connected: true, realm_id: COMPANY, is_expired: false });
 
-    const answer = await disconnect(service, 'acme');
-    expect(answer.body).toEqual({ success: true, message: 'Disconnected successfully' });
+    harness.clock.advance(2 * HOURS);
+    expect(await status(service, 'acme')).toMatchObject({ connected: true, is_expired: true });
+    const response = await call(service, 'acme', `companyinfo/${COMPANY}`);
+    expect(await response.json()).toMatchObject({ CompanyInfo: { CompanyName: 'Sandbox Company_US_1' } });
+    expect(await status(service, 'acme')).toMatchObject({ connected: true, is_expired: false });
+
+    const { body } = await disconnect(service, 'acme');
+    expect(body).toEqual({ success: true, message: 'Disconnected successfully' });
     expect(await status(service, 'acme')).toMatchObject({ connected: false, realm_id: null });
     expect(simulator.grantFor(COMPANY)?.revoked).toBe(true);
-  });
-
-  it('ends ten reconnects at once with one active connection', async () => {
-    const callbacks = await Promise.all(Array.from({ length: 10 }, () => connect(service, simulator, 'ten')));
-    expect(callbacks.map(({ status }) => status)).toEqual(Array(10).fill(302));
   });
 });

@@ -3,32 +3,32 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import supertest, { type Response } from 'supertest';
 import { bearer, KEYS, WITH_KEYS } from '../support/credentials.ts';
 import { describeEachDatabase } from '../support/databases.ts';
+import { useHarness } from '../support/harness.ts';
 import { type KeySet, startKeySet } from '../support/key-set.ts';
 import { expectProblem, PREFIX } from '../support/requests.ts';
-import { useStage } from '../support/stage.ts';
 
-describeEachDatabase('reading the timeline', (createDatabase) => {
+describeEachDatabase('the timeline', (createDatabase) => {
   const env: Record<string, string> = {};
   let keySet: KeySet;
   beforeAll(async () => {
     keySet = await startKeySet();
     Object.assign(env, keySet.env, WITH_KEYS);
   });
-  const stage = useStage(createDatabase, env);
+  const harness = useHarness(createDatabase, { env });
   beforeAll(async () => {
     await add('long', 1, 130);
     await add('short', 1, 50);
   });
   afterAll(() => keySet.close());
 
-  it('gives the newest fifty unless told otherwise, and where to go on', async () => {
+  it('returns the newest fifty events by default, and the position of the next page', async () => {
     const { body } = await read('long');
     expect(body.events.map(({ actor }: { actor: string }) => actor)).toEqual(actors(130, 81));
     expect(body.next).toEqual(expect.any(String));
     expect((await read('short')).body).toMatchObject({ events: Array(50).fill({ type: 'connected' }), next: null });
   });
 
-  it('goes through all events once, though others come in on the way', async () => {
+  it('returns every event once over all pages, although new ones are recorded meanwhile', async () => {
     await add('pages', 1, 25);
     const seen: string[] = [];
     let before = '';
@@ -43,7 +43,7 @@ describeEachDatabase('reading the timeline', (createDatabase) => {
     expect(seen).toEqual(actors(25, 1));
   });
 
-  it.each(['1', '200'])('takes a limit of %s', async (limit) => {
+  it.each(['1', '200'])('accepts a limit of %s', async (limit) => {
     expect((await read('long', `?limit=${limit}`)).body.events).toHaveLength(Math.min(Number(limit), 130));
   });
 
@@ -60,50 +60,53 @@ describeEachDatabase('reading the timeline', (createDatabase) => {
     'before=x',
     'before=1&before=2',
     'before=9999999999999999999',
-  ])('is invalid_request with %s', async (query) => {
-    const name = query.slice(0, 5) === 'limit' ? /^limit / : /^before /;
+  ])('rejects %s as invalid_request', async (query) => {
+    const name = query.startsWith('limit') ? /^limit / : /^before /;
     expectProblem(await read('long', `?${query}`), 400, 'invalid_request', name);
   });
 
-  it('gives an empty list to an organization of which nothing is known', async () => {
-    const answer = await read('nobody');
-    expect([answer.status, answer.body]).toEqual([200, { events: [], next: null }]);
+  it('is empty for an organization without events', async () => {
+    const response = await read('unknown');
+    expect([response.status, response.body]).toEqual([200, { events: [], next: null }]);
     expect((await read('LONG')).body.events).toEqual([]);
   });
 
-  it('is for the organization alone', async () => {
+  it('is returned only to callers that can act for the organization', async () => {
     const own = await keySet.sign({ organization_id: 'long' });
     expect((await read('long', '', own)).status).toBe(200);
     expectProblem(await read('short', '', own), 403, 'forbidden');
-    const none = await supertest(stage.service.origin).get(`${PREFIX}/events/long`);
-    expectProblem(none, 401, 'unauthorized');
+    const anonymous = await supertest(harness.service.origin).get(`${PREFIX}/events/long`);
+    expectProblem(anonymous, 401, 'unauthorized');
     expectProblem(await read('a.b'), 400, 'invalid_request', /organization_id/);
   });
 
-  it('knows GET and HEAD alone, and speaks to nobody else', async () => {
-    const at = supertest(stage.service.origin);
-    await at.head(`${PREFIX}/events/long`).set(bearer(KEYS.billing)).expect(200);
-    const answer = await at.post(`${PREFIX}/events/long`).set(bearer(KEYS.billing));
-    expectProblem(answer, 405, 'method_not_allowed');
-    expect(answer.headers['allow']).toBe('GET, HEAD');
-    expect(stage.simulator.calls).toEqual([]);
+  it('supports only GET and HEAD, and never calls Intuit', async () => {
+    const http = supertest(harness.service.origin);
+    await http.head(`${PREFIX}/events/long`).set(bearer(KEYS.billing)).expect(200);
+    const response = await http.post(`${PREFIX}/events/long`).set(bearer(KEYS.billing));
+    expectProblem(response, 405, 'method_not_allowed');
+    expect(response.headers['allow']).toBe('GET, HEAD');
+    expect(harness.simulator.calls).toEqual([]);
   });
 
   function read(organization: string, query = '', token: string = KEYS.billing): PromiseLike<Response> {
-    return supertest(stage.service.origin).get(`${PREFIX}/events/${organization}${query}`).set(bearer(token));
+    return supertest(harness.service.origin).get(`${PREFIX}/events/${organization}${query}`).set(bearer(token));
   }
 
-  /** Events of made-up actors, who tell them apart. */
-  async function add(organization_id: string, from: number, to: number): Promise<void> {
+  /** Adds events that their actors' names distinguish. */
+  async function add(organizationId: string, from: number, to: number): Promise<void> {
     const events = actors(from, to).map((actor) => ({
       event_id: randomUUID(),
-      organization_id,
-      accounting_system: 'quickbooks' as const,
+      organization_id: harness.key(organizationId).organizationId,
+      accounting_system: 'quickbooks',
       type: 'connected' as const,
+      reason: null,
+      realm_id: null,
       actor,
-      occurred_at: stage.clock(),
+      intuit_tid: null,
+      occurred_at: harness.clock.now(),
     }));
-    await stage.knex('connection_events').insert(events);
+    await harness.knex('connection_events').insert(events);
   }
 });
 

@@ -1,22 +1,21 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { createSqlite } from '../support/databases.ts';
 import { sendRaw } from '../support/gateway.ts';
+import { useHarness } from '../support/harness.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
-import { connect } from '../support/service.ts';
-import { useStage } from '../support/stage.ts';
 
-describe('a path through the gateway', () => {
-  const stage = useStage(createSqlite);
+describe('the gateway', () => {
+  const harness = useHarness(createSqlite);
   beforeAll(async () => {
-    await connect(stage.service, stage.simulator, 'org', { realmId: '1' });
-    await connect(stage.service, stage.simulator, '2', { realmId: '2' });
+    await harness.connect('org', '1');
+    await harness.connect('2', '2');
   });
 
   it.each(['invoice/1', 'query?query=select%20*%20from%20Item', 'reports/ProfitAndLoss', 'invoice/12/pdf'])(
-    'that stays in the company is taken: %s',
+    'forwards a path below the company: %s',
     async (resource) => {
       expect(await get(`/v3/company/org/${resource}`)).not.toContain('problem+json');
-      expect(stage.simulator.callsTo('api')).toMatchObject([{ url: `/v3/company/1/${resource}` }]);
+      expect(harness.simulator.callsTo('api')).toMatchObject([{ url: `/v3/company/1/${resource}` }]);
     },
   );
 
@@ -48,9 +47,9 @@ describe('a path through the gateway', () => {
     '/api/v1/quickbooks/org/http://evil.example/',
     'http://evil.example/v3/company/org/invoice/1',
     'http://evil.example/api/v1/quickbooks/2/../org/invoice/1',
-  ])('that could mean anything else is 400, and reaches nobody: %j', async (path) => {
+  ])('returns 400 without a call to QuickBooks for a path that could mean something else: %j', async (path) => {
     expect((await get(path)).slice(0, 13)).toBe('HTTP/1.1 400 ');
-    expect(stage.simulator.calls).toEqual([]);
+    expect(harness.simulator.calls).toEqual([]);
   });
 
   it.each([
@@ -58,14 +57,14 @@ describe('a path through the gateway', () => {
     '/v3/company//evil.example/invoice/1',
     '/v3/company/org',
     '/v3/company/org/',
-  ])('that names no resource reaches nobody: %s', async (path) => {
+  ])('returns 400 or 404 without a call to QuickBooks for a path that names no resource: %s', async (path) => {
     expect((await get(path)).slice(0, 12)).toMatch(/HTTP\/1\.1 40[04]/);
-    expect(stage.simulator.calls).toEqual([]);
+    expect(harness.simulator.calls).toEqual([]);
   });
 
-  itKeptSecrets(stage);
+  itKeptSecrets(harness);
 
   async function get(target: string): Promise<string> {
-    return sendRaw(stage.service.origin, `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+    return sendRaw(harness.service.origin, `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
   }
 });

@@ -4,39 +4,38 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { Ciphertext } from '../../src/models/connection.ts';
 import { createSqlite, describeEachDatabase } from '../support/databases.ts';
 import { call, expectOwnError, sendRaw } from '../support/gateway.ts';
+import { useHarness } from '../support/harness.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
-import { connect } from '../support/service.ts';
-import { useStage } from '../support/stage.ts';
 
 const COMPANY = '9341452000000001';
 const MIB = 1024 * 1024;
 
 describeEachDatabase('the gateway', (createDatabase) => {
-  const stage = useStage(createDatabase);
+  const harness = useHarness(createDatabase);
 
-  it('calls QuickBooks as the organization’s company, in both places', async () => {
-    await connect(stage.service, stage.simulator, 'Acme_1', { realmId: COMPANY });
-    stage.simulator.resetCalls();
-    const answers = await Promise.all([
-      fetch(`${stage.service.origin}/api/v1/quickbooks/Acme_1/companyinfo/${COMPANY}`),
-      fetch(`${stage.service.origin}/v3/company/Acme_1/companyinfo/${COMPANY}`),
+  it('calls QuickBooks for the organization’s company, at both of its paths', async () => {
+    const { service, simulator } = harness;
+    await harness.connect('Acme_1', COMPANY);
+    const responses = await Promise.all([
+      fetch(`${service.origin}/api/v1/quickbooks/Acme_1/companyinfo/${COMPANY}`),
+      fetch(`${service.origin}/v3/company/Acme_1/companyinfo/${COMPANY}`),
     ]);
-    for (const answer of answers) {
-      expect(await answer.json()).toMatchObject({ CompanyInfo: { CompanyName: 'Sandbox Company_US_1' } });
+    for (const response of responses) {
+      expect(await response.json()).toMatchObject({ CompanyInfo: { CompanyName: 'Sandbox Company_US_1' } });
     }
-    const [token] = stage.simulator.grantFor(COMPANY)?.accessTokens ?? [];
-    expect(stage.simulator.calls).toMatchObject(
+    const [token] = simulator.grantFor(COMPANY)?.accessTokens ?? [];
+    expect(simulator.calls).toMatchObject(
       Array(2).fill({ method: 'GET', path: `/v3/company/${COMPANY}/companyinfo/${COMPANY}`, token }),
     );
-    await expectOwnError(await call(stage.service, 'acme_1'), 404, 'connection_not_found');
+    await expectOwnError(await call(service, 'acme_1'), 404, 'connection_not_found');
   });
 
-  itKeptSecrets(stage);
+  itKeptSecrets(harness);
 });
 
-describe('a request through the gateway', () => {
-  const stage = useStage(createSqlite);
-  beforeAll(() => connect(stage.service, stage.simulator, 'org', { realmId: '1' }));
+describe('the gateway', () => {
+  const harness = useHarness(createSqlite);
+  beforeAll(() => harness.connect('org', '1'));
 
   it.each([
     "query?query=select%20*%20from%20Invoice%20where%20CustomerRef='O%27Brien'&minorversion=75",
@@ -44,52 +43,52 @@ describe('a request through the gateway', () => {
     'echo?a=1&a=2&b[]=%5B%5D&empty=&c',
     'echo/a%20b/ProfitAndLoss',
     'echo/send?sendTo=a%40b.example',
-  ])('keeps its address byte for byte: %s', async (resource) => {
+  ])('forwards the path and the query byte for byte: %s', async (resource) => {
     const head = `GET /api/v1/quickbooks/org/${resource} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
-    await sendRaw(stage.service.origin, head); // fetch would change it
-    expect(stage.simulator.callsTo('api').map(({ url }) => url)).toEqual([`/v3/company/1/${resource}`]);
+    await sendRaw(harness.service.origin, head); // fetch would change it
+    expect(harness.simulator.callsTo('api').map(({ url }) => url)).toEqual([`/v3/company/1/${resource}`]);
   });
 
   it.each([
-    ['binary', randomBytes(100_000)],
-    ['of exactly 1 MiB', randomBytes(MIB)],
-    ['of nothing', Buffer.alloc(0)],
-  ])('keeps a body %s byte for byte', async (_, body) => {
+    ['a binary body', randomBytes(100_000)],
+    ['a body of exactly 1 MiB', randomBytes(MIB)],
+    ['an empty body', Buffer.alloc(0)],
+  ])('forwards %s byte for byte', async (_, body) => {
     const headers = { 'content-type': 'application/octet-stream' };
-    const answer = await call(stage.service, 'org', 'echo', { method: 'POST', body, headers });
+    const response = await call(harness.service, 'org', 'echo', { method: 'POST', body, headers });
     const bodySha256 = createHash('sha256').update(body).digest('hex');
-    expect(await answer.json()).toMatchObject({ method: 'POST', bodyLength: body.length, bodySha256 });
+    expect(await response.json()).toMatchObject({ method: 'POST', bodyLength: body.length, bodySha256 });
   });
 
-  it('keeps a body that comes in pieces without a length', async () => {
-    const pieces = [randomBytes(MIB / 2), randomBytes(MIB / 2)];
-    expect((await post(pieces)).status).toBe(200);
-    expect(stage.simulator.callsTo('api')[0]?.headers['content-length']).toBe(String(MIB));
+  it('forwards a body that is sent in chunks, with its length', async () => {
+    const chunks = [randomBytes(MIB / 2), randomBytes(MIB / 2)];
+    expect((await post(chunks)).status).toBe(200);
+    expect(harness.simulator.callsTo('api')[0]?.headers['content-length']).toBe(String(MIB));
   });
 
-  it('of one byte too many is refused by count, and its connection closed', async () => {
-    const answer = await post([randomBytes(MIB), randomBytes(1)]);
-    expect(answer).toMatchObject({ status: 413, connection: 'close' });
-    expect(JSON.parse(answer.body)).toMatchObject({ code: 'payload_too_large', status: 413 });
-    expect(stage.simulator.calls).toEqual([]);
+  it('rejects a chunked body of 1 MiB and one byte, and closes the connection', async () => {
+    const response = await post([randomBytes(MIB), randomBytes(1)]);
+    expect(response).toMatchObject({ status: 413, connection: 'close' });
+    expect(JSON.parse(response.body)).toMatchObject({ code: 'payload_too_large', status: 413 });
+    expect(harness.simulator.calls).toEqual([]);
   });
 
-  it('of one byte too many is refused by its length, before any of it comes', async () => {
+  it('rejects a body of 1 MiB and one byte by its length, before any of it is received', async () => {
     const head = `POST /v3/company/org/echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${MIB + 1}\r\n\r\n`;
-    expect(await sendRaw(stage.service.origin, head)).toMatch(
+    expect(await sendRaw(harness.service.origin, head)).toMatch(
       /^HTTP\/1\.1 413 .*\r\nconnection: close\r\n.*"code":"payload_too_large"/is,
     );
-    expect(stage.simulator.calls).toEqual([]);
+    expect(harness.simulator.calls).toEqual([]);
   });
 
-  it('brings its own headers of use, and none that is the caller’s alone', async () => {
-    const useful = {
+  it('forwards only the headers that concern the request’s content', async () => {
+    const forwarded = {
       accept: 'application/pdf',
       'accept-language': 'de, en;q=0.5',
       'content-type': 'application/json; charset=utf-8; x="y"',
       'x-request-id': 'callers-own-id.1',
     };
-    const refused = {
+    const removed = {
       authorization: 'Bearer canary-of-the-caller',
       'proxy-authorization': 'Basic canary',
       cookie: 'session=canary',
@@ -100,71 +99,65 @@ describe('a request through the gateway', () => {
       'x-api-key': 'canary',
       host: 'canary.example',
     };
-    await post([Buffer.from('{}')], { ...useful, ...refused });
-    const { headers = {} } = stage.simulator.callsTo('api')[0] ?? {};
-    const [token] = stage.simulator.grantFor('1')?.accessTokens ?? [];
+    await post([Buffer.from('{}')], { ...forwarded, ...removed });
+    const { headers = {} } = harness.simulator.callsTo('api')[0] ?? {};
+    const [token] = harness.simulator.grantFor('1')?.accessTokens ?? [];
     expect(headers).toEqual({
-      ...useful,
+      ...forwarded,
       authorization: `Bearer ${token}`,
       'content-length': '2',
       connection: 'keep-alive',
-      host: new URL(stage.simulator.origin).host,
+      host: new URL(harness.simulator.origin).host,
     });
   });
 
-  it('is given an id where it has none', async () => {
-    const answer = await call(stage.service, 'org');
-    const id = answer.headers.get('x-request-id');
+  it('forwards a request ID of its own if the caller sent none', async () => {
+    const response = await call(harness.service, 'org');
+    const id = response.headers.get('x-request-id');
     expect(id).toMatch(/^[0-9a-f-]{36}$/);
-    expect(stage.simulator.callsTo('api')[0]?.headers['x-request-id']).toBe(id);
+    expect(harness.simulator.callsTo('api')[0]?.headers['x-request-id']).toBe(id);
   });
 
-  it('of an organization whose row no key opens is a fault of ours, and of nobody else', async () => {
-    await connect(stage.service, stage.simulator, 'unreadable', { realmId: '2' });
-    const sealed = { access_token: 'gAAAAAnonsense' as Ciphertext };
-    await stage.knex('oauth_tokens').where({ organization_id: 'unreadable' }).update(sealed);
-    stage.simulator.resetCalls();
-    await expectOwnError(await call(stage.service, 'unreadable'), 500, 'internal_error');
-    expect(stage.simulator.calls).toEqual([]);
-    expect((await call(stage.service, 'org')).status).toBe(200);
+  it('returns 500 if the organization’s token cannot be decrypted, while others are served', async () => {
+    await harness.connect('unreadable', '2');
+    await harness.set('unreadable', { access_token: 'gAAAAAnonsense' as Ciphertext });
+    await expectOwnError(await call(harness.service, 'unreadable'), 500, 'internal_error');
+    expect(harness.simulator.calls).toEqual([]);
+    expect((await call(harness.service, 'org')).status).toBe(200);
   });
 
-  it.each(['HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND'])('may not be a %s', async (method) => {
+  it.each(['HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND'])('returns 405 for %s', async (method) => {
     for (const path of ['/v3/company/org/invoice/1', '/api/v1/quickbooks/org/invoice/1']) {
-      const answer = await sendRaw(
-        stage.service.origin,
-        `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
-      );
-      expect(answer).toMatch(/^HTTP\/1\.1 405 /);
-      expect(answer).toMatch(/\r\nAllow: GET, POST\r\n/i);
+      const head = `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+      const response = await sendRaw(harness.service.origin, head);
+      expect(response).toMatch(/^HTTP\/1\.1 405 /);
+      expect(response).toMatch(/\r\nAllow: GET, POST\r\n/i);
     }
-    expect(stage.simulator.calls).toEqual([]);
+    expect(harness.simulator.calls).toEqual([]);
   });
 
-  it('that ends in the middle of its body reaches nobody, and is no fault of ours', async () => {
-    const before = stage.service.logs.length;
-    const partial = request(`${stage.service.origin}/v3/company/org/echo`, {
-      method: 'POST',
-      headers: { 'content-length': 9 },
-    });
+  it('forwards nothing, and logs no warning, if the caller leaves before the body is complete', async () => {
+    const before = harness.logs.length;
+    const headers = { 'content-length': 9 };
+    const partial = request(`${harness.service.origin}/v3/company/org/echo`, { method: 'POST', headers });
     partial.on('error', () => undefined).write('half', () => partial.destroy());
     await new Promise((resolve) => partial.once('close', resolve));
-    await call(stage.service, 'org', 'echo');
-    expect(stage.simulator.callsTo('api')).toMatchObject([{ method: 'GET' }]);
-    expect(stage.service.logs.slice(before).filter((line) => JSON.parse(line).level > 30)).toEqual([]);
+    await call(harness.service, 'org', 'echo');
+    expect(harness.simulator.callsTo('api')).toMatchObject([{ method: 'GET' }]);
+    expect(harness.logs.slice(before).filter((line) => JSON.parse(line).level > 30)).toEqual([]);
   });
 
-  itKeptSecrets(stage);
+  itKeptSecrets(harness);
 
-  /** A POST without a length, its body in pieces. */
-  async function post(pieces: Buffer[], headers: Record<string, string> = {}) {
+  /** Sends a body in chunks, without its length. */
+  async function post(chunks: Buffer[], headers: Record<string, string> = {}) {
     return new Promise<{ status: number; connection: string; body: string }>((resolve, reject) => {
-      const sent = request(`${stage.service.origin}/v3/company/org/echo`, { method: 'POST', headers, agent: false });
+      const sent = request(`${harness.service.origin}/v3/company/org/echo`, { method: 'POST', headers, agent: false });
       sent.on('error', reject).on('response', async (response) => {
         const body = (await response.setEncoding('utf8').toArray()).join('');
         resolve({ status: response.statusCode ?? 0, connection: response.headers.connection ?? '', body });
       });
-      for (const piece of pieces) sent.write(piece);
+      for (const chunk of chunks) sent.write(chunk);
       sent.end();
     });
   }

@@ -2,36 +2,36 @@ import { request as httpRequest } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
 import { createSqlite } from '../support/databases.ts';
+import { useHarness } from '../support/harness.ts';
 import { expectProblem, PREFIX } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
-import { useStage } from '../support/stage.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-describe('every answer', () => {
-  const stage = useStage(createSqlite);
-  const http = () => supertest(stage.service.origin);
+describe('the service', () => {
+  const harness = useHarness(createSqlite);
+  const http = () => supertest(harness.service.origin);
 
-  it.each(['12345678', 'a.b_c-D9', 'x'.repeat(128)])('keeps the caller’s request id %s', async (id) => {
+  it.each(['12345678', 'a.b_c-D9', 'x'.repeat(128)])('returns the caller’s request ID %s', async (id) => {
     const { headers } = await http().get('/healthz').set('X-Request-Id', id);
     expect(headers['x-request-id']).toBe(id);
   });
 
   it.each(['1234567', 'x'.repeat(129), 'has space', 'semi;colon', 'ünïcödé-', '<script>', '12345678,12345678'])(
-    'replaces the request id %j',
+    'replaces the invalid request ID %j',
     async (id) => {
       const { headers } = await http().get('/nowhere').set('X-Request-Id', Buffer.from(id).toString('latin1'));
       expect(headers['x-request-id']).toMatch(UUID);
     },
   );
 
-  it('logs its request with that id, and the route in place of the address', async () => {
-    const before = stage.service.logs.length;
+  it('logs a request with its ID, and with its route instead of its URL', async () => {
+    const before = harness.logs.length;
     await http()
       .get(`${PREFIX}/status/acme?code=canary-code`)
       .set('X-Request-Id', 'the-request-id')
       .set('Authorization', 'Bearer canary');
-    const lines = stage.service.logs.slice(before);
+    const lines = harness.logs.slice(before);
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
       {
         request_id: 'the-request-id',
@@ -53,7 +53,7 @@ describe('every answer', () => {
     ['POST', `${PREFIX}/disconnect/acme`],
     ['PUT', `${PREFIX}/disconnect/acme`],
     ['GET', '/nowhere'],
-  ])('carries the security headers: %s %s', async (method, path) => {
+  ])('returns the security headers for %s %s', async (method, path) => {
     const { headers } = await send(method, path);
     expect(headers).toMatchObject({
       'x-request-id': expect.stringMatching(UUID),
@@ -64,8 +64,9 @@ describe('every answer', () => {
     });
     expect(headers['content-security-policy']).toContain("frame-ancestors 'none'");
     expect(headers['content-security-policy']).toContain("default-src 'none'");
-    for (const name of ['strict-transport-security', 'x-powered-by', 'etag', 'server'])
+    for (const name of ['strict-transport-security', 'x-powered-by', 'etag', 'server']) {
       expect(headers).not.toHaveProperty(name);
+    }
   });
 
   it.each([
@@ -73,56 +74,57 @@ describe('every answer', () => {
     ...['HEAD', 'OPTIONS', 'TRACE', 'POST', 'PUT', 'DELETE'].map((method) => [method, '/callback', 'GET']),
     ...['OPTIONS', 'TRACE', 'POST', 'PUT', 'DELETE'].map((method) => [method, '/status/acme', 'GET, HEAD']),
     ...['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'].map((method) => [method, '/disconnect/acme', 'POST']),
-  ] as [string, string, string][])('of %s %s is 405 and allows %s', async (method, path, allow) => {
-    stage.simulator.resetCalls();
-    const answer = await send(method, PREFIX + path);
-    expect([answer.status, answer.headers['allow']]).toEqual([405, allow]);
-    expect(answer.headers).not.toHaveProperty('set-cookie');
-    if (method !== 'HEAD') expect(JSON.parse(answer.body)).toMatchObject({ status: 405, code: 'method_not_allowed' });
-    expect(stage.simulator.calls).toEqual([]);
+  ] as [string, string, string][])('returns 405 for %s %s, and allows %s', async (method, path, allow) => {
+    const response = await send(method, PREFIX + path);
+    expect([response.status, response.headers['allow']]).toEqual([405, allow]);
+    expect(response.headers).not.toHaveProperty('set-cookie');
+    if (method !== 'HEAD') expect(JSON.parse(response.body)).toMatchObject({ status: 405, code: 'method_not_allowed' });
+    expect(harness.simulator.calls).toEqual([]);
   });
 
   it.each(['/healthz', '/readyz', `${PREFIX}/status/acme`])(
-    'of HEAD %s is that of GET without a body',
+    'returns the same for HEAD %s as for GET, without a body',
     async (path) => {
-      const answer = await http().head(path);
-      expect([answer.status, answer.text ?? '']).toEqual([200, '']);
+      const response = await http().head(path);
+      expect([response.status, response.text ?? '']).toEqual([200, '']);
       expect((await send('DELETE', path)).headers['allow']).toBe('GET, HEAD');
     },
   );
 
   it.each(['/', '/nowhere', '/api/v1/oauth/quickbooks', `${PREFIX}/connect`, `${PREFIX}/status/a/b`, '/.env'])(
-    'of GET %s says that nothing is there',
+    'returns 404 for GET %s, which is no route',
     async (path) => {
-      const answer = await send('GET', path);
-      expect([answer.status, JSON.parse(answer.body).code]).toEqual([404, 'not_found']);
+      const response = await send('GET', path);
+      expect([response.status, JSON.parse(response.body).code]).toEqual([404, 'not_found']);
     },
   );
 
   it.each(['%', '%zz', '%E0%A4%A', '%C3%28'])(
-    'of an organization that cannot be decoded (%s) is invalid_request',
+    'returns invalid_request for the organization %s, which cannot be decoded',
     async (text) => {
-      for (const path of ['connect', 'status'])
+      for (const path of ['connect', 'status']) {
         expectProblem(await http().get(`${PREFIX}/${path}/${text}`), 400, 'invalid_request');
+      }
       expectProblem(await http().post(`${PREFIX}/disconnect/${text}`), 400, 'invalid_request');
     },
   );
 
   it.each(['x'.repeat(37), 'a%20b', 'a.b', '%C3%BC', 'a%2Fb', '%00', "a'--", 'a%0A', '%2e%2e', '*'])(
-    'of the organization %s is invalid_request',
+    'returns invalid_request for the organization %s',
     async (text) => {
-      for (const path of ['connect', 'status'])
+      for (const path of ['connect', 'status']) {
         expectProblem(await http().get(`${PREFIX}/${path}/${text}`), 400, 'invalid_request', /organization_id/);
+      }
       expectProblem(await http().post(`${PREFIX}/disconnect/${text}`), 400, 'invalid_request', /organization_id/);
     },
   );
 
-  it.each(['x'.repeat(36), '0', '-', '_', 'a-B_9', 'constructor'])('of the organization %s is good', async (text) => {
+  it.each(['x'.repeat(36), '0', '-', '_', 'a-B_9', 'constructor'])('accepts the organization %s', async (text) => {
     await http().get(`${PREFIX}/status/${text}`).expect(200);
   });
 
   it.each([`${PREFIX}/disconnect/acme`, `${PREFIX}/callback`, '/healthz', '/nowhere'])(
-    'to a body that announces more than 1 MiB is 413: POST %s',
+    'returns 413 for POST %s if its Content-Length is over 1 MiB',
     async (path) => {
       const large = await send('POST', path, { 'content-length': '1048577' });
       expect([large.status, JSON.parse(large.body).code]).toEqual([413, 'payload_too_large']);
@@ -134,11 +136,11 @@ describe('every answer', () => {
     },
   );
 
-  /** A request as it stands, also with a body that is announced and never sent. */
+  /** Sends a request as it is given. A body whose length is given is never sent. */
   function send(method: string, path: string, headers: Record<string, string> = {}) {
     return new Promise<{ status: number; headers: Record<string, unknown>; body: string }>((resolve, reject) => {
       const request = httpRequest(
-        `${stage.service.origin}${path}`,
+        `${harness.service.origin}${path}`,
         { method, headers, agent: false, path },
         async (response) => {
           let body = '';
@@ -152,5 +154,5 @@ describe('every answer', () => {
     });
   }
 
-  itKeptSecrets(stage);
+  itKeptSecrets(harness);
 });

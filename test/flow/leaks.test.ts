@@ -2,53 +2,50 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { contentsOf } from '../support/canaries.ts';
 import { describeOnServer } from '../support/databases.ts';
-import { driveEverything } from '../support/leak-drive.ts';
-import { LeakStage } from '../support/leak-stage.ts';
+import { LeakEnvironment } from '../support/leak-environment.ts';
+import { requestEverything } from '../support/leak-traffic.ts';
 
-describeOnServer('nothing leaks', (createDatabase) => {
-  const stage = new LeakStage();
+describeOnServer('the built service, after every kind of request and failure,', (createDatabase) => {
+  const environment = new LeakEnvironment();
   let contents: string[];
-  let process: string;
+  let commandLine: string;
 
   beforeAll(async () => {
-    await stage.open(createDatabase);
-    await driveEverything(stage);
-    contents = await contentsOf(stage.knex);
-    const { pid } = JSON.parse(stage.lines()[0] ?? '');
-    process = ['cmdline', 'comm', 'stat'].map((name) => readFileSync(`/proc/${pid}/${name}`, 'utf8')).join();
-    stage.service.kill('SIGTERM');
-    expect(await stage.service.ended).toBe(0);
+    await environment.open(createDatabase);
+    await requestEverything(environment);
+    contents = await contentsOf(environment.knex);
+    const { pid, kill } = environment.service;
+    commandLine = ['cmdline', 'comm', 'stat'].map((name) => readFileSync(`/proc/${pid}/${name}`, 'utf8')).join();
+    expect(await kill('SIGTERM')).toBe(0);
   });
-  afterAll(() => stage.close());
+  afterAll(() => environment.close());
 
-  it('whatever was asked: every kind of answer was given', () => {
+  it('has returned every status', () => {
     const all = [200, 201, 302, 400, 401, 403, 404, 405, 409, 413, 429, 500, 502, 503];
-    expect([...stage.statuses].sort()).toEqual(expect.arrayContaining(all));
-    expect([stage.canaries.count > 300, stage.answers.length > 400, stage.lines().length > 400]).toEqual([
-      true,
-      true,
-      true,
-    ]);
+    expect([...environment.statuses].sort()).toEqual(expect.arrayContaining(all));
+    expect(environment.canaries.count).toBeGreaterThan(300);
+    expect(environment.responses.length).toBeGreaterThan(400);
+    expect(environment.lines().length).toBeGreaterThan(400);
   });
 
-  it('in the answers: neither in their headers nor in their bodies', () => {
-    expect(stage.canaries.foundIn(stage.answers)).toEqual([]);
-    expect(stage.answers.filter((answer) => answer.includes('gAAAA'))).toEqual([]);
+  it('has leaked no secret in the headers or the body of a response', () => {
+    expect(environment.canaries.foundIn(environment.responses)).toEqual([]);
+    expect(environment.responses.filter((response) => response.includes('gAAAA'))).toEqual([]);
   });
 
-  it('in what the process printed at level trace', () => {
-    expect(stage.canaries.foundIn(stage.lines())).toEqual([]);
-    expect(stage.lines().filter((line) => line.includes('gAAAA'))).toEqual([]);
-    expect(stage.lines().filter((line) => !line.startsWith('{'))).toEqual([]);
+  it('has leaked no secret in its output, which consists of JSON lines at level trace', () => {
+    expect(environment.canaries.foundIn(environment.lines())).toEqual([]);
+    expect(environment.lines().filter((line) => line.includes('gAAAA'))).toEqual([]);
+    expect(environment.lines().filter((line) => !line.startsWith('{'))).toEqual([]);
   });
 
-  it('in the database, which holds tokens as ciphertext alone', () => {
+  it('has leaked no secret in the database, which contains tokens only as ciphertext', () => {
     expect(contents.join()).toContain('gAAAA');
-    expect(stage.canaries.foundIn(contents)).toEqual([]);
+    expect(environment.canaries.foundIn(contents)).toEqual([]);
   });
 
-  it('in the process’ title and command line', () => {
-    expect(process).toContain('server.js');
-    expect(stage.canaries.foundIn([process])).toEqual([]);
+  it('has leaked no secret in the title and the command line of its process', () => {
+    expect(commandLine).toContain('server.js');
+    expect(environment.canaries.foundIn([commandLine])).toEqual([]);
   });
 });

@@ -1,134 +1,265 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, it, jest } from '@jest/globals';
-import type { Context } from '../../src/context.ts';
+import { randomUUID } from 'node:crypto';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { createContext } from '../../src/context.ts';
+import { AppError } from '../../src/errors.ts';
+import type { Job, JobOutcome } from '../../src/jobs/job.ts';
+import { Worker } from '../../src/jobs/worker.ts';
+import type { OrganizationId } from '../../src/models/connection.ts';
+import type { Clock } from '../../src/utils/clock.ts';
 import { createSqlite, describeOnServer } from '../support/databases.ts';
-import { rowOf } from '../support/rows.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
-import { DAYS, HOURS, MINUTES, SECONDS, useWorkerBench, type WorkerBench } from '../support/worker-bench.ts';
+import { DAYS, type Harness, HOURS, MINUTES, SECONDS, useHarness } from '../support/harness.ts';
+import { startTcpRelay } from '../support/tcp-relay.ts';
+import { until } from '../support/until.ts';
 
 describe('a worker', () => {
-  const bench = useWorkerBench(createSqlite);
+  const harness = useHarness(createSqlite, { isolated: true });
 
-  it('makes no more than a few calls a second', async () => {
-    await connectDue(bench, 5);
-    const paced = await bench.replica({}, {});
-    const begun = performance.now();
-    await paced.worker.tick();
-    expect(bench.refreshes()).toBe(5);
-    expect((performance.now() - begun) / 5).toBeGreaterThan(200); // at most five a second
+  it('runs a job as soon as it is started, and then at the job’s interval, more or less by half', async () => {
+    const steps: string[] = [];
+    const clock = skippingClock(harness, (milliseconds) => {
+      steps.push(milliseconds >= 5_000 && milliseconds <= 15_000 ? 'interval' : `${milliseconds} ms`);
+    });
+    const worker = workerOf(clock, {
+      intervalMs: 10_000,
+      listDue: async () => {
+        steps.push('look');
+        return [];
+      },
+    });
+    worker.start();
+    await until(() => steps.length >= 5);
+    await worker.stop();
+    expect(steps.slice(0, 5)).toEqual(['look', 'interval', 'look', 'interval', 'look']);
   });
 
-  it('begins at once when it is started, and ends what it is at when it is stopped', async () => {
-    await connectDue(bench, 20);
-    bench.simulator.fail({ on: 'token', kind: 'slow', delayMs: 100, times: null });
-    const started = await bench.replica({}, {});
-    started.worker.start();
-    while (bench.refreshes() === 0) await delay(5);
-    await started.worker.stop();
-    const answered = bench.simulator.callsTo('token').filter(({ status }) => status === 200);
-    expect(answered).toHaveLength(bench.refreshes());
-    expect(answered.length).toBeLessThan(20);
+  it('pauses after each item for which a provider was called, and after no other', async () => {
+    const outcomes: JobOutcome[] = ['done', 'skipped', 'done', 'skipped', 'skipped', 'done'];
+    const pauses: number[] = [];
+    const clock = skippingClock(harness, (milliseconds) => pauses.push(milliseconds));
+    await workerOf(clock, { pauseMs: 100, listDue: async () => outcomes, run: async (outcome) => outcome }).tick();
+    expect(pauses).toHaveLength(3);
+    for (const pause of pauses) {
+      expect(pause).toBeGreaterThanOrEqual(50);
+      expect(pause).toBeLessThanOrEqual(150);
+    }
   });
 
-  it('leaves Intuit alone while it is in trouble, and works on when it is back', async () => {
-    const organizations = await connectDue(bench, 40);
-    bench.simulator.fail({ on: 'token', kind: 'status', status: 503, times: null });
-    await bench.pass(1 * HOURS, 20 * SECONDS);
-    expect(bench.refreshes()).toBeGreaterThanOrEqual(10);
-    expect(bench.refreshes()).toBeLessThanOrEqual(40);
-    bench.simulator.clearFaults();
-    await bench.pass(20 * MINUTES, 1 * MINUTES);
-    for (const organization of organizations) expect((await bench.row(organization)).refresh_failures).toBe(0);
+  it('works on as many items at once as the job allows, and on none that another worker claimed', async () => {
+    let running = 0;
+    let max = 0;
+    let count = 0;
+    const worker = workerOf(harness.clock, {
+      concurrency: 3,
+      listDue: async () => ['done', 'done', 'skipped', 'done', 'done', 'done', 'skipped', 'done'],
+      claim: async (item) => (item === 'done' ? item : undefined),
+      run: async () => {
+        running += 1;
+        count += 1;
+        max = Math.max(max, running);
+        await harness.clock.nextTurn();
+        running -= 1;
+        return 'skipped';
+      },
+    });
+    await worker.tick();
+    expect([max, count]).toEqual([3, 6]);
+  });
+
+  it('logs a job that fails, runs the others all the same, and runs it again at the next tick', async () => {
+    const failures: Error[] = [new TypeError('a fault of this service'), new AppError('service_unavailable')];
+    let others = 0;
+    const failing: FakeJob = {
+      name: 'failing',
+      listDue: async () => {
+        const failure = failures.shift();
+        if (failure) throw failure;
+        return [];
+      },
+    };
+    const other: FakeJob = {
+      listDue: async () => {
+        others += 1;
+        return [];
+      },
+    };
+    const worker = workerOf(harness.clock, failing, other);
+    const before = harness.logs.length;
+    for (let tick = 0; tick < 3; tick += 1) await worker.tick();
+    expect(harness.logs.slice(before).map((line) => JSON.parse(line))).toMatchObject([
+      { level: 50, event: 'worker.job.failed', job: 'failing' },
+      { level: 40, event: 'worker.job.failed', job: 'failing' }, // the database is unavailable
+    ]);
+    expect(others).toBe(3);
+  });
+
+  it('finishes the item that it is working on when it is stopped, and begins no other', async () => {
+    await connectDue(harness, 5);
+    const release = harness.simulator.hold({ on: 'token', kind: 'slow' });
+    const { worker } = await harness.replica();
+    worker.start();
+    await until(() => harness.refreshes() === 1);
+    const stopped = worker.stop();
+    release();
+    await stopped;
+    expect(harness.simulator.callsTo('token')).toMatchObject([{ status: 200 }]);
+    expect(await harness.knex('oauth_tokens').where('generation', 1)).toHaveLength(1);
+  });
+
+  it('calls Intuit a few times per second at most', async () => {
+    await connectDue(harness, 5);
+    const pauses = await tickWithProductionPace(harness);
+    expect([harness.refreshes(), pauses.length]).toEqual([5, 5]);
+    for (const pause of pauses) {
+      expect(pause).toBeGreaterThanOrEqual(150);
+      expect(pause).toBeLessThanOrEqual(450);
+    }
+  });
+
+  it('does not pause for rows that need no call', async () => {
+    await connectDue(harness, 1);
+    const { current_key: _, ...row } = await harness.row('due-1');
+    const idle = Array.from({ length: 90 }, (_item, index) => ({
+      ...row,
+      token_id: randomUUID(),
+      organization_id: `idle-${index}` as OrganizationId,
+      refresh_token_expires_at: new Date(harness.clock.now().getTime() + 90 * DAYS),
+    }));
+    await harness.knex.batchInsert('oauth_tokens', idle, 30);
+    const pauses = await tickWithProductionPace(harness);
+    expect([harness.refreshes(), pauses.length]).toEqual([1, 1]);
+    expect(await harness.knex('oauth_tokens').where('next_maintenance_at', '<=', harness.clock.now())).toEqual([]);
+  });
+
+  it('seldom calls Intuit while it is unavailable, and maintains everything once it is available again', async () => {
+    const organizations = await connectDue(harness, 40);
+    harness.simulator.fail({ on: 'token', kind: 'status', status: 503, times: null });
+    await harness.runWorker(1 * HOURS, 20 * SECONDS);
+    expect(harness.refreshes()).toBeGreaterThanOrEqual(10);
+    expect(harness.refreshes()).toBeLessThanOrEqual(40);
+    harness.simulator.clearFaults();
+    await harness.runWorker(20 * MINUTES, 1 * MINUTES);
+    for (const organization of organizations) {
+      expect(await harness.row(organization)).toMatchObject({ refresh_failures: 0, generation: 1 });
+    }
   });
 
   it.each([
-    ['invalid_client', { kind: 'invalid_client' }],
-    ['a page', { kind: 'html' }],
-    ['nothing', { kind: 'drop_before' }],
-  ] as const)('stops at the first answer that would meet all the others as well: %s', async (_, fault) => {
-    await connectDue(bench, 5);
-    bench.simulator.fail({ on: 'token', times: null, ...fault });
-    await bench.pass(9 * SECONDS, 3 * SECONDS);
-    expect(bench.refreshes()).toBe(1);
-    bench.simulator.clearFaults();
-    await bench.pass(15 * MINUTES, 1 * MINUTES);
-    expect(bench.refreshes()).toBe(6);
+    ['rejects this service', { kind: 'invalid_client' }],
+    ['returns a page', { kind: 'html' }],
+    ['returns nothing', { kind: 'drop_before' }],
+  ] as const)('stops after a few failures that the other connections would meet too: Intuit %s', async (_, fault) => {
+    const organizations = await connectDue(harness, 5);
+    harness.simulator.fail({ on: 'token', times: null, ...fault });
+    await harness.runWorker(9 * SECONDS, 3 * SECONDS);
+    expect(harness.refreshes()).toBeLessThan(5);
+    harness.simulator.clearFaults();
+    await harness.runWorker(15 * MINUTES, 1 * MINUTES);
+    for (const organization of organizations) {
+      expect(await harness.row(organization)).toMatchObject({ refresh_failures: 0, generation: 1 });
+    }
   });
 
-  it('is not held up by many rows that need no call', async () => {
-    await connectDue(bench, 1);
-    const rows = Array.from({ length: 90 }, (_, index) =>
-      rowOf({
-        organization_id: `quiet-${index}`,
-        company_name: 'Quiet',
-        refresh_token_expires_at: new Date(bench.now.getTime() + 90 * DAYS),
-        next_care_at: bench.now,
-      }),
-    );
-    for (const row of rows) await bench.knex('oauth_tokens').insert(row);
-    const begun = performance.now();
-    await (await bench.replica({}, {})).worker.tick();
-    expect(performance.now() - begun).toBeLessThan(4_000);
-    expect(bench.refreshes()).toBe(1);
-    const left = await bench.knex('oauth_tokens').where('next_care_at', '<=', bench.now);
-    expect(left).toEqual([]);
+  it('does not stop at a rejection that concerns one connection', async () => {
+    const organizations = await connectDue(harness, 5);
+    harness.simulator.fail({ on: 'token', kind: 'invalid_request' });
+    harness.simulator.fail({ on: 'token', kind: 'invalid_grant' });
+    await harness.home.worker.tick();
+    expect(harness.refreshes()).toBe(5);
+    const rows = await Promise.all(organizations.map((organization) => harness.row(organization)));
+    expect(rows.map(({ generation, is_active }) => `${generation} ${is_active}`).sort()).toEqual([
+      '0 1', // refreshed by the next maintenance
+      '1 0', // lost
+      '1 1',
+      '1 1',
+      '1 1',
+    ]);
   });
 
-  it('deletes events after 400 days, and spent states, not before they expired on every clock', async () => {
-    await bench.connect('old');
-    bench.advance(11 * MINUTES);
-    await bench.home.worker.tick();
-    expect(await bench.knex('oauth_states')).toHaveLength(1);
-    await bench.pass(2 * DAYS, 1 * DAYS);
-    expect(await bench.knex('oauth_states')).toEqual([]);
-    await bench.pass(397 * DAYS, 10 * DAYS);
-    expect(await bench.story('old')).toEqual(['connected']);
-    await bench.pass(1 * DAYS, 1 * DAYS);
-    expect(await bench.story('old')).toEqual([]);
-  });
+  /** A job that does nothing but what it is given. */
+  type FakeJob = Partial<Job<JobOutcome>>;
+
+  function workerOf(clock: Clock, ...jobs: FakeJob[]): Worker {
+    const { logger, metrics } = harness.home;
+    const complete = jobs.map((job) => ({
+      name: 'a job',
+      concurrency: 1,
+      intervalMs: 1_000,
+      pauseMs: 0,
+      listDue: async () => [],
+      claim: async (item: JobOutcome) => item,
+      run: async () => 'skipped' as const,
+      ...job,
+    }));
+    return new Worker({ jobs: complete as Job[], clock, logger, metrics });
+  }
 });
 
-jest.spyOn(console, 'log').mockImplementation(() => undefined); // knex tells of connections that break
-
-describeOnServer('a worker whose database is away', (createDatabase) => {
-  const bench = useWorkerBench(createDatabase);
-
-  it('goes on when it is back', async () => {
-    const proxy = await startTcpProxy(bench.database.url);
-    const worker = await bench.replica({ DATABASE_URL: proxy.url, NODE_ENV: 'production' });
-    const [organization = ''] = await connectDue(bench, 1);
-    proxy.stop();
-    await worker.worker.tick();
-    await worker.worker.tick();
-    expect(bench.refreshes()).toBe(0);
-    expect(bench.logs.filter((line) => line.includes('worker job failed') && JSON.parse(line).level > 40)).toEqual([]);
-    proxy.resume();
-    await worker.worker.tick();
-    expect([bench.refreshes(), (await bench.row(organization)).generation]).toEqual([1, 1]);
-    await proxy.close();
+describeOnServer('a worker whose database is unavailable', (createDatabase) => {
+  const harness = useHarness(createDatabase, { isolated: true });
+  afterEach(() => {
+    jest.restoreAllMocks();
   });
 
-  it('keeps an answer that it got meanwhile until it can be saved', async () => {
-    const proxy = await startTcpProxy(bench.database.url);
-    const worker: Context = await bench.replica({ DATABASE_URL: proxy.url, NODE_ENV: 'production' });
-    const [organization = ''] = await connectDue(bench, 1);
-    bench.simulator.fail({ on: 'token', kind: 'slow_after', delayMs: 200 });
-    const round = worker.worker.tick();
-    while (bench.refreshes() === 0) await delay(5);
-    proxy.stop();
-    setTimeout(() => proxy.resume(), 700);
-    await round;
-    expect((await bench.row(organization)).generation).toBe(1);
-    expect(await bench.use(organization)).toBe(200);
-    await proxy.close();
+  it('continues when it is available again', async () => {
+    const relay = await startTcpRelay(harness.database.url);
+    const { worker } = await harness.replica({ env: { DATABASE_URL: relay.url, NODE_ENV: 'production' } });
+    const [organization = ''] = await connectDue(harness, 1);
+    relay.refuse();
+    await worker.tick();
+    await worker.tick();
+    expect(harness.refreshes()).toBe(0);
+    const failed = harness.logs.map((line) => JSON.parse(line)).filter(({ event }) => event === 'worker.job.failed');
+    expect(failed.length).toBeGreaterThan(0);
+    expect(failed.filter(({ level }) => level > 40)).toEqual([]);
+    await relay.pass();
+    await worker.tick();
+    expect([harness.refreshes(), (await harness.row(organization)).generation]).toEqual([1, 1]);
+    relay.close();
+  });
+
+  it('keeps a response that it received meanwhile until it can be saved', async () => {
+    const relay = await startTcpRelay(harness.database.url);
+    const replica = await harness.replica({ env: { DATABASE_URL: relay.url, NODE_ENV: 'production' } });
+    const [organization = ''] = await connectDue(harness, 1);
+    const save = jest.spyOn(replica.tokens, 'saveRefreshed');
+    const release = harness.simulator.hold({ on: 'token', kind: 'slow_after' });
+    const tick = replica.worker.tick();
+    await until(() => harness.refreshes() === 1);
+    relay.refuse();
+    release();
+    await until(() => save.mock.calls.length > 1);
+    await relay.pass();
+    await tick;
+    expect((await harness.row(organization)).generation).toBe(1);
+    expect(await harness.use(organization)).toBe(200);
+    relay.close();
   });
 });
 
 /** Connections whose keep-alive is due now. */
-async function connectDue(bench: WorkerBench, count: number): Promise<string[]> {
+async function connectDue(harness: Harness, count: number): Promise<string[]> {
   const organizations = Array.from({ length: count }, (_, index) => `due-${index + 1}`);
-  for (const organization of organizations) await bench.connect(organization);
-  bench.advance(88 * DAYS);
-  bench.simulator.resetCalls();
+  for (const organization of organizations) await harness.connect(organization);
+  harness.clock.advance(88 * DAYS);
   return organizations;
+}
+
+/** Runs a worker once as production does. Returns its pauses in milliseconds, which it skipped. */
+async function tickWithProductionPace(harness: Harness): Promise<number[]> {
+  const { config, logger } = harness.home;
+  const pauses: number[] = [];
+  const clock = skippingClock(harness, (milliseconds) => pauses.push(milliseconds));
+  const context = createContext(config, logger, { clock });
+  await context.worker.tick();
+  await context.close();
+  return pauses;
+}
+
+/** The harness's clock, but a sleep is reported and ends at once. */
+function skippingClock({ clock }: Harness, onSleep: (milliseconds: number) => void): Clock {
+  const sleep: Clock['sleep'] = async (milliseconds) => {
+    onSleep(milliseconds);
+    await clock.nextTurn();
+  };
+  return Object.assign(Object.create(clock) as Clock, { sleep });
 }

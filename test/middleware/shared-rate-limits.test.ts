@@ -1,45 +1,63 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Options, Store } from 'express-rate-limit';
 import { pino } from 'pino';
-import { SharedCounts } from '../../src/middleware/shared-rate-limits.ts';
-import { until } from '../support/gateway.ts';
-import { closedPort } from '../support/tcp-proxy.ts';
+import { SharedRateLimits } from '../../src/middleware/shared-rate-limits.ts';
+import { closedPort } from '../support/tcp-relay.ts';
+import { TestClock } from '../support/test-clock.ts';
+import { until } from '../support/until.ts';
 
-describe('the warning that Redis is away', () => {
-  const lines: string[] = [];
-  let counts: SharedCounts;
-  let store: Store;
-  let passed = 0; // milliseconds that the clock is ahead
+describe('a replica whose Redis is unavailable', () => {
+  const clock = new TestClock();
+  let lines: string[];
+  let limits: SharedRateLimits;
 
-  beforeEach(async () => {
-    const monotonic = performance.now.bind(performance);
-    jest.spyOn(performance, 'now').mockImplementation(() => monotonic() + passed);
-    const url = `redis://user:canary-password@127.0.0.1:${await closedPort()}`;
-    counts = new SharedCounts(url, pino({ level: 'trace' }, { write: (line) => lines.push(line) }));
-    store = counts.createStore('browser');
-    void store.init?.({ windowMs: 60_000 } as Options);
+  beforeEach(() => {
+    lines = [];
   });
-  afterEach(() => {
-    counts.close();
-    jest.restoreAllMocks();
-  });
+  afterEach(() => limits.close());
 
-  it('comes once a minute however often Redis is tried, and tells why', async () => {
+  it('logs the reason, without the password', async () => {
+    connectTo(await closedPort());
     await until(() => lines.length > 0);
-    for (let minute = 1; minute <= 3; minute += 1) {
-      await new Promise((resolve) => counts['client'].once('error', resolve));
-      expect(lines).toHaveLength(minute);
-      passed += 61_000;
-    }
-    expect(lines.map((line) => JSON.parse(line))).toMatchObject(
-      Array.from({ length: 3 }, () => ({ level: 40, reason: 'ECONNREFUSED' })),
-    );
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 40, event: 'redis.unavailable', reason: 'ECONNREFUSED' });
     expect(lines.join()).not.toContain('canary');
   });
 
-  it('does not keep a store from counting', async () => {
+  it('warns once per minute, however often it tries to connect', async () => {
+    let attempts = 0;
+    const server = await listen((socket) => {
+      attempts += 1;
+      socket.destroy();
+    });
+    connectTo((server.address() as AddressInfo).port);
+    for (let minute = 1; minute <= 2; minute += 1) {
+      const before = attempts;
+      await until(() => attempts >= before + 3); // two attempts have failed when the third one begins
+      expect(lines).toHaveLength(minute);
+      clock.advance(61_000);
+    }
+    server.close();
+  });
+
+  it('counts requests itself', async () => {
+    connectTo(await closedPort());
+    const store: Store = limits.createStore('browser');
+    void store.init?.({ windowMs: 60_000 } as Options);
     expect((await store.increment('a')).totalHits).toBe(1);
     expect((await store.increment('a')).totalHits).toBe(2);
     expect((await store.increment('b')).totalHits).toBe(1);
   });
+
+  function connectTo(port: number): void {
+    const logger = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
+    limits = new SharedRateLimits({ redisUrl: `redis://user:canary-password@127.0.0.1:${port}`, clock, logger });
+  }
 });
+
+async function listen(onConnection: (socket: Socket) => void): Promise<Server> {
+  const server = createServer(onConnection).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}

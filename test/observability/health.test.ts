@@ -1,30 +1,37 @@
 import { describe, expect, it } from '@jest/globals';
-import type { MigrationDatastore } from '../../src/datastores/migration-datastore.ts';
 import { Health } from '../../src/observability/health.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 describe('readiness', () => {
-  it('is ready where the database answers and nothing is pending', async () => {
+  const clock = new TestClock();
+  const health = (hasPending: () => Promise<boolean>) => new Health({ hasPending }, clock);
+
+  it('is ready if the database responds and no migration is pending', async () => {
     expect(await health(async () => false).readiness()).toEqual({
       status: 'ready',
       checks: { database: 'ok', migrations: 'ok' },
     });
   });
 
-  it('is unavailable where migrations are pending', async () => {
+  it('is unavailable if migrations are pending', async () => {
     expect(await health(async () => true).readiness()).toEqual({
       status: 'unavailable',
       checks: { database: 'ok', migrations: 'pending' },
     });
   });
 
-  it('is unavailable where the database fails', async () => {
-    const failing = health(async () => {
-      throw new Error('away');
-    });
-    expect(await failing.readiness()).toMatchObject({ status: 'unavailable', checks: { database: 'unreachable' } });
+  it('is unavailable if the database fails', async () => {
+    const readiness = await health(async () => Promise.reject(new Error('unreachable'))).readiness();
+    expect(readiness).toMatchObject({ status: 'unavailable', checks: { database: 'unreachable' } });
   });
 
-  it('is stopping once a signal came, whatever the checks say', async () => {
+  it('is unavailable if the database does not respond within 2 seconds', async () => {
+    const readiness = health(() => new Promise(() => {})).readiness();
+    clock.advance(2_000);
+    expect(await readiness).toMatchObject({ status: 'unavailable', checks: { database: 'unreachable' } });
+  });
+
+  it('is stopping after a shutdown signal, whatever the checks return', async () => {
     for (const pending of [true, false]) {
       const stopping = health(async () => pending);
       stopping.stop();
@@ -32,7 +39,3 @@ describe('readiness', () => {
     }
   });
 });
-
-function health(hasPending: () => Promise<boolean>): Health {
-  return new Health({ hasPending } as MigrationDatastore);
-}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/observability/logger.ts';
-import { ProviderError } from '../../src/strategies/accounting-strategy.ts';
+import { ProviderError } from '../../src/strategies/provider-error.ts';
 
 const SECRETS = [
   ...['access_token', 'accessToken', 'refresh_token', 'refreshToken', 'client_secret', 'clientSecret'],
@@ -9,7 +9,7 @@ const SECRETS = [
 ];
 
 describe('the log', () => {
-  it.each(SECRETS)('never tells what is called %s, down to the third level', async (name) => {
+  it.each(SECRETS)('redacts a field named %s, down to the third level', async (name) => {
     const { logger, lines } = await logAt('trace');
     const secret = { [name]: 'canary' };
     logger.info(secret);
@@ -22,15 +22,15 @@ describe('the log', () => {
     expect(lines.join()).toContain('[redacted]');
   });
 
-  it('tells of a provider’s failure what Intuit’s support asks for', async () => {
+  it('contains what Intuit’s support asks for after a failure', async () => {
     const { logger, lines } = await logAt('info');
     logger.warn({ err: new ProviderError('unavailable', { status: 503, intuitTid: '1-tid' }) });
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({
-      err: { failure: 'unavailable', facts: { status: 503, intuitTid: '1-tid' } },
+      err: { failure: 'unavailable', details: { status: 503, intuitTid: '1-tid' } },
     });
   });
 
-  it('minds its level', async () => {
+  it('omits lines below its level', async () => {
     const { logger, lines } = await logAt('warn');
     logger.info('no');
     logger.warn('yes');

@@ -6,7 +6,7 @@ import { resourcePath } from '../../src/routes/resource-path.ts';
 const BASE = '/v3/company';
 const COMPANY = 'http://intuit.example/v3/company/1/';
 
-describe('a resource', () => {
+describe('a resource path', () => {
   it.each([
     'invoice/1',
     'invoice/12/pdf',
@@ -19,8 +19,8 @@ describe('a resource', () => {
     "~x/!$&'()*+,=:@",
     'x?',
     'x??a=?&b=//',
-  ])('%s is taken exactly as it was sent', (resource) => {
-    expect(taken(resource)).toBe(resource.replace(/^x\?$/, 'x'));
+  ])('is passed on exactly as it was sent: %s', (resource) => {
+    expect(resourceOf(resource)).toBe(resource.replace(/^x\?$/, 'x'));
   });
 
   it.each([
@@ -59,20 +59,23 @@ describe('a resource', () => {
     'invoice/1?a=\r\n',
     '{x}',
     '[::1]',
-  ])('%j is refused', (resource) => {
-    expect(() => taken(resource)).toThrow(/invalid_request/);
+  ])('is rejected if it could leave the company: %j', (resource) => {
+    expect(() => resourceOf(resource)).toThrow(/invalid_request/);
   });
 
-  // Tomcat and its kin cut a segment at `;` before they resolve dots: to them `..;x` is `..`.
-  it.each(['..;/2/invoice/1', '..;x=y/2', '.;/1', '..%3b/2/invoice', '..%3B/2'])('%j is refused', (resource) => {
-    expect(() => taken(resource)).toThrow(/invalid_request/);
-  });
+  // Tomcat and similar servers remove what follows a `;` before they resolve dots: for them `..;x` is `..`.
+  it.each(['..;/2/invoice/1', '..;x=y/2', '.;/1', '..%3b/2/invoice', '..%3B/2'])(
+    'is rejected if it could leave the company: %j',
+    (resource) => {
+      expect(() => resourceOf(resource)).toThrow(/invalid_request/);
+    },
+  );
 
-  it('is refused where the request names another host', () => {
+  it('is rejected if the request line names another host', () => {
     expect(() => resourcePath(request(`http://evil.example${BASE}/org/invoice/1`))).toThrow(/invalid_request/);
   });
 
-  it('never leaves the company, whatever its characters are', () => {
+  it('never leaves the company, whatever its characters', () => {
     const piece = fc.constantFrom(
       '..',
       '.',
@@ -93,12 +96,12 @@ describe('a resource', () => {
     );
     fc.assert(
       fc.property(fc.array(piece, { minLength: 1, maxLength: 12 }), (pieces) => {
-        const resource = acceptedOf(pieces.join(''));
+        const resource = resourceOrUndefined(pieces.join(''));
         if (resource === undefined) return;
         let path = resource.replace(/\?.*$/s, '');
         for (let times = 0; times < 3; times += 1) path = decodeOnce(path).replaceAll('\\', '/');
-        for (const read of [path, path.replace(/;[^/]*/g, '')]) {
-          expect(new URL(COMPANY + read).pathname).toMatch(/^\/v3\/company\/1\//);
+        for (const interpretation of [path, path.replace(/;[^/]*/g, '')]) {
+          expect(new URL(COMPANY + interpretation).pathname).toMatch(/^\/v3\/company\/1\//);
         }
       }),
       { numRuns: 5_000 },
@@ -106,9 +109,9 @@ describe('a resource', () => {
   });
 });
 
-function acceptedOf(resource: string): string | undefined {
+function resourceOrUndefined(resource: string): string | undefined {
   try {
-    return taken(resource);
+    return resourceOf(resource);
   } catch {
     return undefined;
   }
@@ -118,7 +121,7 @@ function decodeOnce(path: string): string {
   return path.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
-function taken(resource: string): string {
+function resourceOf(resource: string): string {
   return resourcePath(request(`${BASE}/org/${resource}`));
 }
 

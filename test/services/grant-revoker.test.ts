@@ -1,123 +1,120 @@
 import { expect, it } from '@jest/globals';
-import type { Ciphertext } from '../../src/models/connection.ts';
 import { describeEachDatabase } from '../support/databases.ts';
-import { DAYS, HOURS, MINUTES, useWorkerBench } from '../support/worker-bench.ts';
+import { codeOf, HOURS, MINUTES, SECONDS, useHarness } from '../support/harness.ts';
+import { until } from '../support/until.ts';
 
+const TIMEOUT_MS = 10 * SECONDS;
 const DOWN = { on: 'revoke', kind: 'status', status: 503, times: null } as const;
 
-describeEachDatabase('a grant that could not be revoked', (createDatabase) => {
-  const bench = useWorkerBench(createDatabase);
-
-  /** Leaves one revocation behind, which failed once. */
-  async function fail(organization: string): Promise<string> {
-    const realmId = await bench.connect(organization);
-    bench.simulator.fail(DOWN);
-    await bench.disconnect(organization);
-    expect(await bench.pending()).toMatchObject([{ realm_id: realmId, failures: 1 }]);
-    bench.simulator.resetCalls();
-    return realmId;
-  }
-
-  it('is revoked later by another replica, once, and its ciphertext is gone then', async () => {
-    const realmId = await fail('later');
-    bench.simulator.clearFaults();
-    const other = await bench.replica();
-    await other.worker.tick();
-    expect(bench.revocations()).toBe(0); // not yet due
-    await bench.pass(10 * MINUTES, 1 * MINUTES, other);
-    expect(bench.simulator.callsTo('revoke')).toMatchObject([
-      { token: bench.simulator.grantFor(realmId)?.refreshToken },
-    ]);
-    expect([await bench.pending(), bench.simulator.grantFor(realmId)?.revoked]).toEqual([[], true]);
+describeEachDatabase('a grant that is no longer needed', (createDatabase) => {
+  const harness = useHarness(createDatabase, {
+    isolated: true,
+    frozen: true,
+    env: { PROVIDER_TIMEOUT_MS: String(TIMEOUT_MS) },
   });
 
-  it('is tried with back-off while Intuit is away, and given up after 7 days', async () => {
-    await fail('week');
-    await bench.pass(12 * HOURS, 20 * MINUTES);
-    expect(bench.revocations()).toBeGreaterThanOrEqual(5);
-    expect(bench.revocations()).toBeLessThanOrEqual(15);
-    await bench.pass(6 * DAYS, 3 * HOURS);
-    expect(bench.revocations()).toBeGreaterThanOrEqual(5 + 14);
-    expect(bench.revocations()).toBeLessThanOrEqual(15 + 8 * 6);
-    expect(await bench.pending()).toHaveLength(1);
-    await bench.pass(1 * DAYS, 3 * HOURS);
-    expect(await bench.pending()).toEqual([]);
+  it('is revoked at once when its connection is disconnected', async () => {
+    const realmId = await harness.connect('leaves');
+    await harness.disconnect('leaves');
+    const grant = harness.simulator.grantFor(realmId);
+    expect(harness.simulator.callsTo('revoke')).toMatchObject([{ token: grant?.refreshToken }]);
+    expect([grant?.revoked, await harness.pendingRevocations()]).toEqual([true, []]);
   });
 
-  it('counts as revoked where Intuit answers 400', async () => {
+  it('is revoked when its organization connects another company, but not when it connects the same one', async () => {
+    const realmId = await harness.connect('moves');
+    await harness.connect('moves', realmId);
+    expect(harness.simulator.grantFor(realmId)?.revoked).toBe(false);
+    await harness.connect('moves');
+    expect(harness.simulator.grantFor(realmId)?.revoked).toBe(true);
+    expect(await harness.pendingRevocations()).toEqual([]);
+  });
+
+  it('is recorded with its connection’s end, so that a process that dies then loses nothing', async () => {
+    const realmId = await harness.connect('crash');
+    harness.simulator.fail({ on: 'revoke', kind: 'hang' });
+    const disconnecting = harness.disconnect('crash');
+    await until(() => harness.revocations() === 1);
+    expect(await harness.pendingRevocations()).toMatchObject([{ realm_id: realmId, attempts: 0 }]);
+    expect(await harness.rows('crash')).toMatchObject([{ is_active: 0, access_token: '', refresh_token: '' }]);
+    harness.clock.advance(TIMEOUT_MS);
+    await disconnecting;
+    await harness.home.backgroundTasks.drain();
+    expect(await harness.pendingRevocations()).toMatchObject([{ realm_id: realmId, attempts: 1 }]);
+  });
+
+  it('counts as revoked if Intuit responds with 400', async () => {
     await fail('gone');
-    bench.simulator.clearFaults();
-    bench.simulator.fail({ on: 'revoke', kind: 'status', status: 400 });
-    await bench.pass(5 * MINUTES, 1 * MINUTES);
-    expect([bench.revocations(), await bench.pending()]).toEqual([1, []]);
+    harness.simulator.fail({ on: 'revoke', kind: 'status', status: 400 });
+    await harness.runWorker(5 * MINUTES, 1 * MINUTES);
+    expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([1, []]);
   });
 
-  it('is forgotten without a call once an active connection uses the company again', async () => {
+  it('does not count as revoked if Intuit rejects this service', async () => {
+    const realmId = await fail('unknown');
+    harness.simulator.fail({ on: 'revoke', kind: 'invalid_client' });
+    await harness.runWorker(1 * MINUTES, 1 * MINUTES);
+    expect(harness.revocations()).toBe(1);
+    expect(await harness.pendingRevocations()).toMatchObject([{ realm_id: realmId, attempts: 2 }]);
+  });
+
+  it('is not revoked while an active connection uses its company', async () => {
+    const realmId = await harness.connect('stays');
+    await harness.connect('leaves', realmId);
+    await harness.disconnect('leaves');
+    expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([0, []]);
+    expect(await harness.use('stays')).toBe(200);
+  });
+
+  it('is revoked although an unproven connection claims its company', async () => {
+    const realmId = await harness.connect('leaves');
+    harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 503 });
+    await harness.connect('claims', realmId);
+    await harness.disconnect('leaves');
+    expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([1, []]);
+  });
+
+  it('is forgotten without a call once an active connection uses its company again', async () => {
     const realmId = await fail('leaves');
-    await bench.connect('comes', realmId);
-    bench.simulator.clearFaults();
-    await bench.pass(5 * MINUTES, 1 * MINUTES);
-    expect([bench.revocations(), await bench.pending()]).toEqual([0, []]);
-    expect(await bench.use('comes')).toBe(200);
+    await harness.connect('arrives', realmId);
+    await harness.runWorker(5 * MINUTES, 1 * MINUTES);
+    expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([0, []]);
+    expect(await harness.use('arrives')).toBe(200);
   });
 
-  it('is revoked where the company’s other connection is lost', async () => {
-    const realmId = await bench.connect('lost');
-    await bench.lose('lost');
-    await bench.connect('leaves', realmId);
-    await bench.disconnect('leaves');
-    expect([bench.revocations(), await bench.pending()]).toEqual([1, []]);
+  it('is revoked if the company’s other connection is lost', async () => {
+    const realmId = await harness.connect('lost');
+    await harness.lose('lost');
+    await harness.connect('leaves', realmId);
+    await harness.disconnect('leaves');
+    expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([1, []]);
   });
 
-  it('is told by its id where no key opens it, and keeps no other from its turn', async () => {
-    await fail('poisoned');
-    const [{ revocation_id } = { revocation_id: '' }] = await bench.pending();
-    await bench.knex('pending_revocations').update({ refresh_token: 'gAAAAAnonsense' as Ciphertext });
-    await bench.connect('well');
-    await bench.disconnect('well');
-    bench.simulator.clearFaults();
-    const before = bench.logs.length;
-    await bench.pass(10 * MINUTES, 1 * MINUTES);
-    expect(bench.revocations()).toBe(2); // the one at once, and the worker's
-    expect(await bench.pending()).toMatchObject([{ revocation_id }]);
-    const told = bench.logs.slice(before).filter((line) => JSON.parse(line).level >= 50);
-    expect(told.length).toBeGreaterThan(0);
-    for (const line of told) expect(line).toContain(revocation_id);
+  it('is revoked, with its successor, if its connection was disconnected during a refresh', async () => {
+    const realmId = await harness.connect('overtaken');
+    harness.clock.advance(2 * HOURS);
+    harness.simulator.fail(DOWN);
+    const release = harness.simulator.hold({ on: 'token', kind: 'slow_after' });
+    const code = codeOf(harness.use('overtaken'));
+    await until(() => harness.refreshes() === 1);
+    await harness.disconnect('overtaken');
+    release();
+    expect(await code).toBe('connection_not_found');
+    expect(await harness.pendingRevocations()).toMatchObject([{ realm_id: realmId }, { realm_id: realmId }]);
+    harness.simulator.clearFaults();
+    await harness.runWorker(30 * MINUTES, 1 * MINUTES);
+    expect(await harness.pendingRevocations()).toEqual([]);
+    expect(harness.simulator.grantFor(realmId)?.revoked).toBe(true);
   });
 
-  it('may come from a company that did not match, or from a refresh that a disconnect overtook', async () => {
-    bench.simulator.fail({ on: 'companyinfo', kind: 'status', status: 403 });
-    bench.simulator.fail(DOWN);
-    await expect(bench.connect('mismatch')).rejects.toMatchObject({ code: 'company_mismatch' });
-    await bench.connect('overtaken');
-    bench.advance(2 * HOURS);
-    bench.simulator.fail({ on: 'token', kind: 'slow_after', delayMs: 300 });
-    const used = bench.use('overtaken').catch(({ code }) => code);
-    while (bench.refreshes() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    await bench.disconnect('overtaken');
-    expect(await used).toBe('connection_not_found');
-    expect(await bench.pending()).toHaveLength(3); // the refreshed token, and the one before it
-    bench.simulator.clearFaults();
-    await bench.pass(30 * MINUTES, 1 * MINUTES);
-    expect(await bench.pending()).toEqual([]);
-    for (const realmId of ['mismatch', 'overtaken'].map(companyOf)) {
-      expect(bench.simulator.grantFor(realmId)?.revoked).toBe(true);
-    }
-  });
-
-  it('was noted in the transaction that ended the connection: a process that dies then forgets nothing', async () => {
-    const realmId = await bench.connect('crash');
-    bench.simulator.fail({ on: 'revoke', kind: 'hang' });
-    const ended = bench.disconnect('crash');
-    while (bench.revocations() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(await bench.pending()).toMatchObject([{ realm_id: realmId, failures: 0 }]);
-    await ended;
-  });
-
-  function companyOf(organization: string): string {
-    const line = bench.logs.findLast(
-      (text) => text.includes(`"organization_id":"${organization}"`) && text.includes('realm_id'),
-    );
-    return JSON.parse(line ?? '{}').realm_id;
+  /** Disconnects while Intuit cannot revoke. Returns the company. */
+  async function fail(organization: string): Promise<string> {
+    const realmId = await harness.connect(organization);
+    harness.simulator.fail(DOWN);
+    await harness.disconnect(organization);
+    expect(await harness.pendingRevocations()).toMatchObject([{ realm_id: realmId, attempts: 1 }]);
+    harness.simulator.clearFaults();
+    harness.simulator.resetCalls();
+    return realmId;
   }
 });

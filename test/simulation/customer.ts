@@ -1,121 +1,130 @@
-import type { Fleet } from './fleet.ts';
-import type { Ledger } from './ledger.ts';
+import type { Cluster } from './cluster.ts';
+import type { Instance } from './implementation.ts';
 import type { Provider } from './provider.ts';
 import type { Random } from './random.ts';
+import type { Recorder } from './recorder.ts';
 import { DAY, HOUR, MINUTE, SECOND, type VirtualTime } from './virtual-time.ts';
 
-/** How long a browser waits for its callback. */
-const PATIENCE_MS = MINUTE;
-/** How often a request that failed is sent again. */
-const SENT_AGAIN = 0.7;
+const BROWSER_TIMEOUT_MS = MINUTE;
+/** How often a failed request is retried. */
+const RETRY_PROBABILITY = 0.7;
 
-/** An organization, and the person there who connects it and mends what was lost. */
+interface CustomerOptions {
+  organizationId: string;
+  time: VirtualTime;
+  random: Random;
+  cluster: Cluster;
+  provider: Provider;
+  recorder: Recorder;
+}
+
+/** An organization with its requests, and its user, who connects it and restores lost connections. */
 export class Customer {
-  private state: 'connected' | 'lost' | 'away' = 'away';
+  private readonly options: CustomerOptions;
+  private state: 'connected' | 'lost' | 'disconnected' = 'disconnected';
+  private stateSince = 0;
   private isConnecting = false;
-  private since = 0;
 
-  constructor(
-    readonly organizationId: string,
-    private readonly time: VirtualTime,
-    private readonly random: Random,
-    private readonly fleet: Fleet,
-    private readonly provider: Provider,
-    private readonly ledger: Ledger,
-  ) {}
+  constructor(options: CustomerOptions) {
+    this.options = options;
+  }
 
-  /** Some requests at about the same time. */
-  visit(requests: number): void {
-    if (this.state === 'away') return;
-    for (let request = 0; request < requests; request += 1) {
-      this.time.after(this.random.between(0, 300), () => this.call());
+  /** Sends requests at about the same time. */
+  sendRequests(count: number): void {
+    const { time, random } = this.options;
+    if (this.state === 'disconnected') return;
+    for (let request = 0; request < count; request += 1) {
+      time.after(random.uniform(0, 300), () => this.sendRequest());
     }
   }
 
-  /** Connects, or connects again; where that fails, again later. @param consentedAt of a consent given long ago */
+  /** Connects, and retries until it succeeds. @param consentedAt when the authorization began, if not now */
   async connect(consentedAt?: number): Promise<void> {
+    const { organizationId, time, random, provider, recorder } = this.options;
     if (this.isConnecting) return;
     this.isConnecting = true;
     for (;;) {
-      const code = this.provider.consent(this.organizationId, consentedAt);
-      if (await this.succeeds((instance) => instance.connect(this.organizationId, this.organizationId, code))) break;
-      await this.time.sleep(this.random.between(10 * MINUTE, 3 * HOUR));
+      const code = provider.consent(organizationId, consentedAt);
+      if (await this.succeeds((instance) => instance.connect(organizationId, code))) break;
+      await time.sleep(random.uniform(10 * MINUTE, 3 * HOUR));
     }
     this.isConnecting = false;
-    this.ledger.settle(this.organizationId);
-    this.become('connected');
+    recorder.finalizeLoss(organizationId);
+    this.setState('connected');
   }
 
-  /** Connects again though nothing is wrong. */
+  /** Connects an active connection again. */
   async reconnect(): Promise<void> {
     if (this.state === 'connected') await this.connect();
   }
 
-  /** Disconnects, and comes back. */
-  async disconnect(backAfterMs: number): Promise<void> {
+  /** Disconnects, and connects again after a while. */
+  async disconnect(pauseMs: number): Promise<void> {
+    const { organizationId, time, random, recorder } = this.options;
     if (this.state !== 'connected' || this.isConnecting) return;
-    this.ledger.note(this.organizationId, 'the customer disconnects');
-    this.ledger.settle(this.organizationId);
-    this.become('away');
-    while (!(await this.succeeds((instance) => instance.disconnect(this.organizationId)))) {
-      await this.time.sleep(this.random.between(MINUTE, HOUR));
+    recorder.trace(organizationId, 'the user disconnects');
+    recorder.finalizeLoss(organizationId);
+    this.setState('disconnected');
+    while (!(await this.succeeds((instance) => instance.disconnect(organizationId)))) {
+      await time.sleep(random.uniform(MINUTE, HOUR));
     }
-    await this.time.sleep(backAfterMs);
+    await time.sleep(pauseMs);
     await this.connect();
   }
 
   revoke(): void {
+    const { organizationId, provider, recorder } = this.options;
     if (this.state !== 'connected' || this.isConnecting) return;
-    if (this.provider.revokeByPerson(this.organizationId)) {
-      this.ledger.note(this.organizationId, 'the customer revokes in QuickBooks');
-    }
+    if (provider.revokeByUser(organizationId)) recorder.trace(organizationId, 'the user revokes in QuickBooks');
   }
 
-  /** The connection was lost, or taken up again. A person who sees it lost connects again, in days. */
-  change(isConnected: boolean): void {
-    if (this.state === 'away') return;
-    this.become(isConnected ? 'connected' : 'lost');
+  /** The connection was lost or recovered. If it remains lost, the user connects again some days later. */
+  onConnectionChange(isConnected: boolean): void {
+    const { time, random } = this.options;
+    if (this.state === 'disconnected') return;
+    this.setState(isConnected ? 'connected' : 'lost');
     if (isConnected) return;
-    const lostAt = this.time.now;
-    this.time.after(this.random.between(2 * DAY, 10 * DAY), () => {
-      if (this.state === 'lost' && this.since === lostAt) return this.connect();
+    const lostAt = time.now;
+    time.after(random.uniform(2 * DAY, 10 * DAY), () => {
+      if (this.state === 'lost' && this.stateSince === lostAt) return this.connect();
     });
   }
 
-  /** Counts the time until now. */
+  /** Ends the run. */
   async finish(): Promise<void> {
-    this.become(this.state);
-    if (this.state !== 'away' && !this.isConnecting) await this.ledger.audit(this.organizationId);
-  }
-
-  /** A request; one that failed is often sent again by whatever sent it. */
-  private async call(): Promise<void> {
-    this.ledger.failed += 1; // until it is answered
-    const isAnswered = await this.fleet
-      .ask((instance) => instance.call(this.organizationId))
-      .then(
-        () => true,
-        () => false,
-      );
-    if (isAnswered) {
-      this.ledger.failed -= 1;
-      this.ledger.answered += 1;
-    } else if (this.random.chance(SENT_AGAIN)) {
-      this.time.after(this.random.scaled(SECOND / 2, MINUTE), () => this.call());
+    this.setState(this.state);
+    if (this.state !== 'disconnected' && !this.isConnecting) {
+      await this.options.recorder.finish(this.options.organizationId);
     }
   }
 
-  private async succeeds(work: Parameters<Fleet['ask']>[0]): Promise<boolean> {
-    const done = this.fleet.ask(work).then(
+  private async sendRequest(): Promise<void> {
+    const { organizationId, time, random, cluster, recorder } = this.options;
+    recorder.failedRequests += 1; // until it succeeds: it never settles if its process ends
+    try {
+      await cluster.send((instance) => instance.call(organizationId));
+      recorder.failedRequests -= 1;
+      recorder.succeededRequests += 1;
+    } catch {
+      if (random.chance(RETRY_PROBABILITY)) {
+        time.after(random.logUniform(SECOND / 2, MINUTE), () => this.sendRequest());
+      }
+    }
+  }
+
+  private async succeeds(request: (instance: Instance) => Promise<void>): Promise<boolean> {
+    const { time, cluster } = this.options;
+    const response = cluster.send(request).then(
       () => true,
       () => false,
     );
-    return Promise.race([done, this.time.sleep(PATIENCE_MS).then(() => false)]);
+    return Promise.race([response, time.sleep(BROWSER_TIMEOUT_MS).then(() => false)]);
   }
 
-  private become(state: Customer['state']): void {
-    if (this.state === 'connected') this.ledger.connectedMs += this.time.now - this.since;
+  private setState(state: Customer['state']): void {
+    const { time, recorder } = this.options;
+    if (this.state === 'connected') recorder.connectedMs += time.now - this.stateSince;
     this.state = state;
-    this.since = this.time.now;
+    this.stateSince = time.now;
   }
 }

@@ -1,67 +1,69 @@
-import type { TokenSet } from '../../src/models/connection.ts';
-import { DatabaseLink } from './database-link.ts';
-import type { Handler, Instance, Stored, Surroundings } from './handler.ts';
-import { ProviderLink } from './provider-link.ts';
+import type { PlainToken, TokenSet } from '../../src/models/connection.ts';
+import { DatabaseConnection } from './database-connection.ts';
+import type { Environment, Implementation, Instance, StoredConnection } from './implementation.ts';
 import type { Replica } from './replica.ts';
+import { SimulatedStrategy } from './simulated-strategy.ts';
 
-interface Row extends Stored {
+interface Row extends StoredConnection {
   accessTokenExpiresAt: number;
 }
 
 /**
- * What is often written: refresh where the token is found expired, store what came back, and take any failure for the
- * connection's end. No lock, no second try, nobody who looks after connections that are not used.
+ * A common implementation: it refreshes a token that has expired, stores the response, and treats every failure as the
+ * end of the connection. It has no lock, no retries, and no maintenance of unused connections.
  */
-export function openNaive(surroundings: Surroundings): Handler {
+export function openNaive(environment: Environment): Implementation {
   const rows = new Map<string, Row>();
   return {
-    start: (replica) => new NaiveInstance(surroundings, rows, replica),
+    startProcess: (replica) => new NaiveInstance(environment, rows, replica),
     read: async (organizationId) => rows.get(organizationId),
     close: async () => undefined,
   };
 }
 
 class NaiveInstance implements Instance {
-  private readonly link: DatabaseLink;
-  private readonly strategy: ProviderLink;
+  private readonly environment: Environment;
+  private readonly rows: Map<string, Row>;
+  private readonly replica: Replica;
+  private readonly connection: DatabaseConnection;
+  private readonly strategy: SimulatedStrategy;
 
-  constructor(
-    private readonly surroundings: Surroundings,
-    private readonly rows: Map<string, Row>,
-    private readonly replica: Replica,
-  ) {
-    const { time, random, conditions, provider, ledger } = surroundings;
-    this.link = new DatabaseLink(time, random, conditions.database, replica);
-    this.strategy = new ProviderLink(time, random, conditions, provider, replica, ledger);
+  constructor(environment: Environment, rows: Map<string, Row>, replica: Replica) {
+    this.environment = environment;
+    this.rows = rows;
+    this.replica = replica;
+    this.connection = new DatabaseConnection(environment, replica);
+    this.strategy = new SimulatedStrategy(environment, replica);
   }
 
   async call(organizationId: string): Promise<void> {
     const accessToken = await this.accessToken(organizationId);
-    if (!this.surroundings.provider.opens(accessToken)) throw new Error('the provider refused the token');
+    if (!this.environment.provider.acceptsAccessToken(accessToken)) throw new Error('the token was rejected');
   }
 
-  async connect(organizationId: string, _realmId: string, code: string): Promise<void> {
-    await this.write(organizationId, toRow(await this.strategy.exchangeCode(code)));
+  async connect(organizationId: string, code: string): Promise<void> {
+    const { tokens } = await this.strategy.exchangeCode({ state: '', code });
+    await this.query(() => this.rows.set(organizationId, toRow(tokens)));
   }
 
   async disconnect(organizationId: string): Promise<void> {
     const row = await this.query(() => this.rows.get(organizationId));
-    if (row) await this.strategy.revoke(row.refreshToken);
+    if (row) await this.strategy.revoke(row.refreshToken as PlainToken);
     await this.query(() => this.rows.delete(organizationId));
   }
 
-  async work(): Promise<void> {}
+  async runJobs(): Promise<void> {}
 
   async stop(): Promise<void> {}
 
   private async accessToken(organizationId: string): Promise<string> {
     const row = await this.query(() => this.rows.get(organizationId));
     if (!row?.isActive) throw new Error('not connected');
-    if (row.accessTokenExpiresAt > this.replica.now().getTime()) return row.accessToken;
+    if (row.accessTokenExpiresAt > this.replica.clock.now().getTime()) return row.accessToken;
     try {
-      const tokens = await this.strategy.refresh(row.refreshToken);
-      await this.write(organizationId, toRow(tokens));
-      this.surroundings.ledger.recovered(organizationId); // where another's failure had just ended it
+      const tokens = await this.strategy.refresh(row.refreshToken as PlainToken);
+      await this.query(() => this.rows.set(organizationId, toRow(tokens)));
+      this.environment.recorder.recordRecovery(organizationId); // if another process had deactivated it meanwhile
       return tokens.accessToken;
     } catch (error) {
       await this.deactivate(organizationId);
@@ -70,27 +72,24 @@ class NaiveInstance implements Instance {
   }
 
   private async deactivate(organizationId: string): Promise<void> {
+    const { recorder } = this.environment;
     await this.query(() => {
       const row = this.rows.get(organizationId);
       if (!row?.isActive) return;
       this.rows.set(organizationId, { ...row, isActive: false });
-      this.surroundings.ledger.note(organizationId, `${this.replica.name} deactivated`);
-      this.surroundings.ledger.lost(organizationId, undefined);
+      recorder.trace(organizationId, `${this.replica.name} deactivated`);
+      recorder.recordLoss(organizationId, undefined);
     });
   }
 
-  private async write(organizationId: string, row: Row): Promise<void> {
-    await this.query(() => this.rows.set(organizationId, row));
-  }
-
   private async query<T>(statement: () => T): Promise<T> {
-    await this.link.travel();
-    const answer = statement();
-    await this.link.comeBack();
-    return answer;
+    await this.connection.send();
+    const result = statement();
+    await this.connection.receive();
+    return result;
   }
 }
 
-function toRow({ accessToken, accessTokenExpiresAt, refreshToken = '' }: TokenSet): Row {
+function toRow({ accessToken, accessTokenExpiresAt, refreshToken = '' as PlainToken }: TokenSet): Row {
   return { isActive: true, accessToken, refreshToken, accessTokenExpiresAt: accessTokenExpiresAt.getTime() };
 }

@@ -1,208 +1,181 @@
 import type { Replica } from './replica.ts';
+import type { EndReason, NewestTokenState, TokenFamily, TokenResponse } from './token-family.ts';
 import { DAY, HOUR } from './virtual-time.ts';
 
 const ACCESS_TOKEN_MS = HOUR;
 const REFRESH_TOKEN_MS = 100 * DAY;
-/** From the consent on, whatever is refreshed. */
-export const HARD_MS = 5 * 365 * DAY;
+/** The lifetime of an authorization, from the consent. */
+export const AUTHORIZATION_MS = 5 * 365 * DAY;
 const GRACE_MS = DAY;
-/** Nobody needs to think sooner than this that who rotated a token is gone. */
+/** The service's lease: other replicas may assume only after it that the process which rotated a token has ended. */
 const LEASE_MS = 15_000;
 
-/** Why a family of tokens came to its end. */
-export type End = 'revoked in QuickBooks' | 'five-year end' | 'unused' | 'reuse' | 'revoked by us' | 'new consent';
-
-/** Where the newest refresh token is. `held`: with a process that runs and reaches the database, or did. */
-export type Whereabouts = 'held' | 'cut off' | 'process ended' | 'answer lost';
-
-/** What one consent led to. Instants are in milliseconds. */
-export interface Family {
-  number: number;
-  realmId: string;
-  hardEnd: number;
-  token: string;
-  previous: string | undefined;
-  rotatedAt: number;
-  rotatesAfter: number;
-  expiresAt: number;
-  ended: { why: End; at: number; newest: Whereabouts } | undefined;
-  /** The processes that were handed the newest token. */
-  holders: Set<Replica>;
-  isAnswerLost: boolean;
-  /** True once a process that has the newest token could have saved it, whether or not it did. */
-  wasSavable: boolean;
-  /** True since a refresh whose outcome the service cannot know, until one that it does. */
-  hasUnknownOutcome: boolean;
-  /** The last one handed out, whether or not it arrived. */
-  accessToken: string;
-}
-
-/** What the provider answers, lifetimes in milliseconds. */
-export interface Issued {
-  family: Family;
-  accessToken: string;
-  refreshToken: string;
-  accessTokenMs: number;
-  refreshTokenMs: number;
-  hardMs: number;
-  isRotated: boolean;
+interface ProviderOptions {
+  now: () => number;
+  rotationIntervalMs: () => number;
+  /** Whether a replaced refresh token remains valid for a day. */
+  hasGracePeriod: boolean;
 }
 
 /**
- * The provider's own truth about its tokens, at its worst: a refresh token is replaced about once a day, the old value is
- * worth nothing at once (unless there is grace), and its use ends the family, as a new consent and a revocation end all
- * of the company's.
+ * The provider at its strictest: a refresh token is replaced about once a day, the old one becomes invalid immediately
+ * unless there is a grace period, and its use ends the family. A new consent or a revocation ends all families of the company.
  */
 export class Provider {
-  private readonly families = new Map<string, Family>();
-  private readonly newest = new Map<string, Family>();
+  readonly hasGracePeriod: boolean;
+  private readonly now: () => number;
+  private readonly rotationIntervalMs: () => number;
+  /** By each of their refresh tokens. */
+  private readonly families = new Map<string, TokenFamily>();
+  private readonly familiesByNumber = new Map<number, TokenFamily>();
+  private readonly newestFamilies = new Map<string, TokenFamily>();
   private readonly codes = new Map<string, { realmId: string; consentedAt: number }>();
   private count = 0;
 
-  constructor(
-    private readonly now: () => number,
-    private readonly rotatesAfter: () => number,
-    readonly hasGrace: boolean,
-  ) {}
+  constructor({ now, rotationIntervalMs, hasGracePeriod }: ProviderOptions) {
+    this.now = now;
+    this.rotationIntervalMs = rotationIntervalMs;
+    this.hasGracePeriod = hasGracePeriod;
+  }
 
-  /** A person's consent, or one given long ago. Answers a code. */
+  /** Records a user's consent. Returns the code for the callback. */
   consent(realmId: string, consentedAt = this.now()): string {
     const code = `code-${this.next()}`;
     this.codes.set(code, { realmId, consentedAt });
     return code;
   }
 
-  exchange(code: string, by: Replica): Issued | undefined {
+  /** Returns undefined if the code is rejected. */
+  exchange(code: string, replica: Replica): TokenResponse | undefined {
     const consent = this.codes.get(code);
     if (!consent) return undefined;
     this.codes.delete(code);
     const { realmId, consentedAt } = consent;
-    const before = this.newest.get(realmId);
-    if (before) this.end(before, 'new consent');
-    const family: Family = {
+    const previous = this.newestFamilies.get(realmId);
+    if (previous) this.endFamily(previous, 'new consent');
+    const family: TokenFamily = {
       number: this.next(),
       realmId,
-      hardEnd: consentedAt + HARD_MS,
-      token: '',
-      previous: undefined,
+      authorizationEndsAt: consentedAt + AUTHORIZATION_MS,
+      refreshToken: '',
+      previousToken: undefined,
       rotatedAt: 0,
-      rotatesAfter: this.rotatesAfter(),
+      rotationIntervalMs: this.rotationIntervalMs(),
       expiresAt: 0,
-      ended: undefined,
+      end: undefined,
       holders: new Set(),
-      isAnswerLost: false,
+      isResponseLost: false,
       wasSavable: false,
       hasUnknownOutcome: false,
       accessToken: '',
     };
-    this.newest.set(realmId, family);
+    this.newestFamilies.set(realmId, family);
+    this.familiesByNumber.set(family.number, family);
     this.rotate(family);
-    return this.issue(family, by, true);
+    return this.respond(family, replica, true);
   }
 
-  refresh(token: string, by: Replica): Issued | undefined {
+  /** Returns undefined if the refresh token is rejected. */
+  refresh(token: string, replica: Replica): TokenResponse | undefined {
     const family = this.families.get(token);
     if (!family || this.endOf(family)) return undefined;
-    if (token === family.token) {
-      const isRotated = this.now() - family.rotatedAt >= family.rotatesAfter;
+    if (token === family.refreshToken) {
+      const isRotated = this.now() - family.rotatedAt >= family.rotationIntervalMs;
       if (isRotated) this.rotate(family);
-      return this.issue(family, by, isRotated);
+      return this.respond(family, replica, isRotated);
     }
-    if (this.isInGrace(family, token)) return this.issue(family, by, false);
-    this.end(family, 'reuse');
+    if (this.isInGracePeriod(family, token)) return this.respond(family, replica, false);
+    this.endFamily(family, 'reuse');
     return undefined;
   }
 
-  /** Ends all of the company's grants, whichever of its tokens is sent. */
+  /** Ends the company's newest family, whichever of its tokens is sent. */
   revoke(token: string): void {
     const family = this.families.get(token);
-    const newest = family && this.newest.get(family.realmId);
-    if (newest) this.end(newest, 'revoked by us');
+    const newest = family && this.newestFamilies.get(family.realmId);
+    if (newest) this.endFamily(newest, 'revoked by the client');
   }
 
-  revokeByPerson(realmId: string): boolean {
-    const family = this.newest.get(realmId);
+  /** Returns false if there is nothing to revoke. */
+  revokeByUser(realmId: string): boolean {
+    const family = this.newestFamilies.get(realmId);
     if (!family || this.endOf(family)) return false;
-    this.end(family, 'revoked in QuickBooks');
+    this.endFamily(family, 'revoked in QuickBooks');
     return true;
   }
 
-  /** True where a refresh with this token would be answered. */
-  accepts(token: string): boolean {
+  /** True if a refresh with this token would succeed. */
+  acceptsRefreshToken(token: string): boolean {
     const family = this.families.get(token);
     if (!family || this.endOf(family)) return false;
-    return token === family.token || this.isInGrace(family, token);
+    return token === family.refreshToken || this.isInGracePeriod(family, token);
   }
 
-  /** True where the API takes the access token. */
-  opens(accessToken: string): boolean {
+  acceptsAccessToken(accessToken: string): boolean {
     const [, number, , expiresAt] = accessToken.split('-');
-    const family = this.families.get(`family-${number}`);
-    return family !== undefined && family.ended === undefined && Number(expiresAt) > this.now();
+    const family = this.familiesByNumber.get(Number(number));
+    return family !== undefined && family.end === undefined && Number(expiresAt) > this.now();
   }
 
-  familyOf(token: string): Family | undefined {
-    return this.families.get(token);
+  familyOf(refreshToken: string): TokenFamily | undefined {
+    return this.families.get(refreshToken);
   }
 
-  /** When and why the family ended; absent while it lives. */
-  endOf(family: Family): Family['ended'] {
-    const end = Math.min(family.expiresAt, family.hardEnd);
-    if (!family.ended && this.now() >= end) {
-      this.end(family, family.hardEnd <= family.expiresAt ? 'five-year end' : 'unused');
+  /** When and why the family ended, or undefined if it is alive. */
+  endOf(family: TokenFamily): TokenFamily['end'] {
+    if (!family.end && this.now() >= Math.min(family.expiresAt, family.authorizationEndsAt)) {
+      this.endFamily(family, family.authorizationEndsAt <= family.expiresAt ? 'five-year limit' : 'unused');
     }
-    return family.ended;
+    return family.end;
   }
 
-  /** The answer reaches nobody. */
-  loseAnswer({ family, isRotated }: Issued, by: Replica): void {
+  /** Records that a replica did not receive a response. */
+  loseResponse({ family, isRotated }: TokenResponse, replica: Replica): void {
     if (!isRotated) return;
-    family.holders.delete(by);
-    family.isAnswerLost = true;
+    family.holders.delete(replica);
+    family.isResponseLost = true;
   }
 
-  /** Where the newest token is now. */
-  whereabouts({ holders, isAnswerLost, wasSavable, rotatedAt }: Family): Whereabouts {
-    const alive = [...holders].filter(({ isGone }) => !isGone);
-    const isWorthWaiting = this.now() - rotatedAt < LEASE_MS;
-    if (wasSavable || alive.some(({ isHardlyBack }) => !isHardlyBack || isWorthWaiting)) return 'held';
-    if (alive.length > 0) return 'cut off';
-    return isAnswerLost && holders.size === 0 ? 'answer lost' : 'process ended';
+  newestTokenState({ holders, isResponseLost, wasSavable, rotatedAt }: TokenFamily): NewestTokenState {
+    const running = [...holders].filter(({ hasEnded }) => !hasEnded);
+    const isLeaseRunning = this.now() - rotatedAt < LEASE_MS;
+    if (wasSavable || running.some(({ isReconnecting }) => !isReconnecting || isLeaseRunning)) return 'held';
+    if (running.length > 0) return 'partitioned';
+    return isResponseLost && holders.size === 0 ? 'response_lost' : 'process_ended';
   }
 
-  private isInGrace({ previous, rotatedAt }: Family, token: string): boolean {
-    return this.hasGrace && token === previous && this.now() - rotatedAt < GRACE_MS;
+  private isInGracePeriod({ previousToken, rotatedAt }: TokenFamily, token: string): boolean {
+    return this.hasGracePeriod && token === previousToken && this.now() - rotatedAt < GRACE_MS;
   }
 
-  private rotate(family: Family): void {
-    family.previous = family.token;
-    family.token = `refresh-${family.number}-${this.next()}`;
+  private rotate(family: TokenFamily): void {
+    family.previousToken = family.refreshToken;
+    family.refreshToken = `refresh-${family.number}-${this.next()}`;
     family.rotatedAt = this.now();
     family.expiresAt = this.now() + REFRESH_TOKEN_MS;
     family.holders = new Set();
-    family.isAnswerLost = false;
+    family.isResponseLost = false;
     family.wasSavable = false;
-    this.families.set(family.token, family);
-    this.families.set(`family-${family.number}`, family);
+    this.families.set(family.refreshToken, family);
   }
 
-  private issue(family: Family, by: Replica, isRotated: boolean): Issued {
-    if (!by.isGone) family.holders.add(by);
+  private respond(family: TokenFamily, replica: Replica, isRotated: boolean): TokenResponse {
+    if (!replica.hasEnded) family.holders.add(replica);
     const now = this.now();
     family.accessToken = `access-${family.number}-${this.next()}-${now + ACCESS_TOKEN_MS}`;
     return {
       family,
       accessToken: family.accessToken,
-      refreshToken: family.token,
+      refreshToken: family.refreshToken,
       accessTokenMs: ACCESS_TOKEN_MS,
       refreshTokenMs: family.expiresAt - now,
-      hardMs: family.hardEnd - now,
+      authorizationMs: family.authorizationEndsAt - now,
       isRotated,
     };
   }
 
-  private end(family: Family, why: End): void {
-    family.ended ??= { why, at: this.now(), newest: this.whereabouts(family) };
+  private endFamily(family: TokenFamily, reason: EndReason): void {
+    family.end ??= { reason, at: this.now(), newestToken: this.newestTokenState(family) };
   }
 
   private next(): number {

@@ -1,20 +1,19 @@
-/** A stream of random numbers that a seed determines. The same seed and name, the same stream. */
+/** A stream of random numbers that a seed and a name determine. */
 export class Random {
+  private readonly seed: number;
   private state: number;
 
-  constructor(
-    private readonly seed: number,
-    name = '',
-  ) {
+  constructor(seed: number, name = '') {
+    this.seed = seed;
     this.state = hash(`${seed}/${name}`);
   }
 
-  /** A stream of its own: what is drawn from it changes no other. */
+  /** Returns an independent stream: numbers drawn from it do not change any other stream. */
   fork(name: string): Random {
     return new Random(this.seed, name);
   }
 
-  /** At least 0, less than 1 (mulberry32). */
+  /** At least 0 and less than 1 (mulberry32). */
   next(): number {
     this.state = (this.state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
@@ -22,17 +21,15 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  between(least: number, most: number): number {
-    return least + this.next() * (most - least);
+  uniform(min: number, max: number): number {
+    return min + this.next() * (max - min);
   }
 
-  /** Between the two, each order of magnitude as likely as the others. */
-  scaled(least: number, most: number): number {
-    return least * (most / least) ** this.next();
+  logUniform(min: number, max: number): number {
+    return min * (max / min) ** this.next();
   }
 
-  /** The time to the next of events that come by chance, this far apart on the average. */
-  gap(mean: number): number {
+  exponential(mean: number): number {
     return -Math.log(1 - this.next()) * mean;
   }
 
@@ -42,7 +39,7 @@ export class Random {
 
   pick<T>(items: readonly T[]): T {
     const item = items[Math.floor(this.next() * items.length)];
-    if (item === undefined) throw new Error('nothing to pick from');
+    if (item === undefined) throw new Error('there is nothing to pick from');
     return item;
   }
 }

@@ -1,37 +1,49 @@
+import type { Clock } from '../../src/utils/clock.ts';
+import type { Random } from './random.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-/** A connection's time limit, and the pause after it. */
+/** The timeout of a database connection, and the pause after it. */
 const RECONNECT_MS = 3_500;
 
-/** One process of the service, with its own clock, until it crashes or is replaced. */
+interface ReplicaOptions {
+  name: string;
+  time: VirtualTime;
+  random: Random;
+  /** How far the wall clock is ahead, in milliseconds. */
+  skewMs: number;
+}
+
+/** One process with its own clock, until it crashes or is replaced. */
 export class Replica {
-  /** Nothing that it was at goes on. */
-  isGone = false;
-  /** Takes no new requests. */
+  readonly name: string;
+  readonly clock: Clock;
+  hasEnded = false;
+  /** True if the process accepts no more requests. */
   isStopping = false;
-  /** Until then it alone does not reach the database. */
-  cutOffUntil = 0;
+  /** Until then this replica alone cannot reach the database. */
+  partitionedUntil = 0;
+  private readonly time: VirtualTime;
 
-  constructor(
-    readonly name: string,
-    private readonly time: VirtualTime,
-    /** How far its clock is ahead, in milliseconds. */
-    readonly skewMs: number,
-  ) {}
-
-  readonly now = (): Date => new Date(Math.floor(this.time.now + this.skewMs));
-
-  get isCutOff(): boolean {
-    return this.time.now < this.cutOffUntil;
+  constructor({ name, time, random, skewMs }: ReplicaOptions) {
+    this.name = name;
+    this.time = time;
+    this.clock = time.clock(
+      () => new Date(Math.floor(time.now + skewMs)),
+      () => random.next(),
+    );
   }
 
-  /** Cut off, or just back: a try that began before hangs still, and the next one is to come. */
-  get isHardlyBack(): boolean {
-    return this.time.now < this.cutOffUntil + RECONNECT_MS;
+  get isPartitioned(): boolean {
+    return this.time.now < this.partitionedUntil;
   }
 
-  /** Every answer from outside comes through here: to a process that is gone none ever comes. */
-  async alive(): Promise<void> {
-    if (this.isGone) await new Promise<never>(() => undefined);
+  /** True while partitioned, and until an attempt that began before has timed out and was repeated. */
+  get isReconnecting(): boolean {
+    return this.time.now < this.partitionedUntil + RECONNECT_MS;
+  }
+
+  /** Never resolves if the process has ended. Every response from outside the process passes through here. */
+  async whileRunning(): Promise<void> {
+    if (this.hasEnded) await new Promise<never>(() => undefined);
   }
 }

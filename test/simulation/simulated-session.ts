@@ -1,35 +1,52 @@
 import type { Knex } from 'knex';
 import { Session } from '../../src/db/session.ts';
-import type { DatabaseLink } from './database-link.ts';
+import type { Clock } from '../../src/utils/clock.ts';
+import type { DatabaseConnection } from './database-connection.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-/** The service's own session, in virtual time: its statements take a way to the database, and the clock there is the true one. */
+interface SimulatedSessionOptions {
+  knex: Knex;
+  time: VirtualTime;
+  connection: DatabaseConnection;
+  clock: Clock;
+  /** Called after each transaction that was committed. */
+  onCommit: () => Promise<void>;
+}
+
+/** The service's session in virtual time. The database's clock has no skew. */
 export class SimulatedSession extends Session {
-  constructor(
-    knex: Knex,
-    private readonly time: VirtualTime,
-    private readonly link: DatabaseLink,
-  ) {
-    super(knex, 'sqlite');
+  private readonly time: VirtualTime;
+  private readonly connection: DatabaseConnection;
+  private readonly onCommit: () => Promise<void>;
+
+  constructor({ knex, time, connection, clock, onCommit }: SimulatedSessionOptions) {
+    super({ knex, dialect: 'sqlite', clock });
+    this.time = time;
+    this.connection = connection;
+    this.onCommit = onCommit;
   }
 
   override async query<T>(statement: (db: Knex) => PromiseLike<T>): Promise<T> {
-    return this.reach(() => super.query(statement));
+    return this.execute(() => super.query(statement));
   }
 
   override async transaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
-    return this.reach(() => super.transaction(work));
+    return this.execute(async () => {
+      const result = await super.transaction(work);
+      await this.onCommit();
+      return result;
+    });
   }
 
-  override clock(aheadMs = 0): Knex.Raw {
+  override databaseNow(aheadMs = 0): Knex.Raw {
     return this.knex.raw('CAST(? AS INTEGER)', [Math.floor(this.time.now) + aheadMs]);
   }
 
-  /** A way that fails is a query that fails: the session makes of it what it makes of a driver's error. */
-  private async reach<T>(work: () => Promise<T>): Promise<T> {
-    await super.query(() => this.link.travel());
-    const answer = await this.time.still(work());
-    await super.query(() => this.link.comeBack());
-    return answer;
+  /** The session handles a lost connection like any error of the driver. */
+  private async execute<T>(work: () => Promise<T>): Promise<T> {
+    await super.query(() => this.connection.send());
+    const result = await this.time.pauseDuring(work());
+    await super.query(() => this.connection.receive());
+    return result;
   }
 }

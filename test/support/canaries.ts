@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import type { IntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { secretsOfCalls } from './secrets.ts';
 
-/** What nobody may be told, each with its name, and all that was told: the two must not meet. */
+/** Secrets, each with a name, that are searched for in everything the service writes. */
 export class Canaries {
   private readonly secrets = new Map<string, string>();
 
@@ -11,9 +11,9 @@ export class Canaries {
     this.secrets.set(secret, name);
   }
 
-  /** Codes, tokens and credentials that went to Intuit, and all that it made for these companies. */
+  /** Adds the codes, tokens and credentials that were sent to Intuit, and all tokens of these companies. */
   addFrom(simulator: IntuitSimulator, realmIds: Iterable<string>): void {
-    for (const secret of secretsOfCalls(simulator.calls, simulator)) this.add('of a call to Intuit', secret);
+    for (const secret of secretsOfCalls(simulator.calls, simulator)) this.add('secret of a call to Intuit', secret);
     for (const realmId of realmIds) {
       const grant = simulator.grantFor(realmId);
       for (const token of grant?.accessTokens ?? []) this.add('access token', token);
@@ -25,18 +25,18 @@ export class Canaries {
     return this.secrets.size;
   }
 
-  /** The secrets that one of the texts holds, by name, with what stands before each. */
+  /** Returns the names of the secrets that the texts contain, each with the characters before it. */
   foundIn(texts: string[]): string[] {
-    const whole = texts.join('\n');
+    const joined = texts.join('\n');
     return [...this.secrets].flatMap(([secret, name]) => {
       const forms = new Set([secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64')]);
-      const at = Math.max(...[...forms].map((form) => whole.indexOf(form)));
-      return at === -1 ? [] : [`${name} after ${whole.slice(Math.max(0, at - 120), at)}`];
+      const position = Math.max(...[...forms].map((form) => joined.indexOf(form)));
+      return position === -1 ? [] : [`${name} after ${joined.slice(Math.max(0, position - 120), position)}`];
     });
   }
 }
 
-/** All that the database holds, a text for each table. */
+/** Returns everything that the database contains, as one text per table. */
 export async function contentsOf(knex: Knex): Promise<string[]> {
   const [tables] = await knex.raw('SHOW TABLES');
   const names = (tables as object[]).flatMap((row) => Object.values(row) as string[]);

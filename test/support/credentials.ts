@@ -1,16 +1,16 @@
-/** The callers of the tests: sibling services, each with a key of its own. */
+/** The API keys of two services that call this one. */
 export const KEYS = {
   billing: 'billing-key-0123456789-0123456789-abcdef',
   reports: 'reports-key-0123456789-0123456789-abcdef:+/=',
 } as const;
 
-/** The variables of a service that takes these keys. */
+/** The variables of a service that accepts these keys. */
 export const WITH_KEYS = {
   AUTH_DISABLED: '',
   API_KEYS: `billing:${KEYS.billing}, reports:${KEYS.reports}`,
 };
 
-/** The header that carries a key or a JWT. */
+/** The header with a key or a JWT. */
 export function bearer(token: string): { Authorization: string } {
   return { Authorization: `Bearer ${token}` };
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe } from '@jest/globals';
 import { createOnServer, type TestDatabase } from './own-database.ts';
 
-/** Makes a fresh database of one kind. */
+/** Creates an empty database of one kind. */
 export type CreateDatabase = () => Promise<TestDatabase>;
 
 const KINDS: [name: string, create: CreateDatabase | undefined][] = [
@@ -14,7 +14,7 @@ const KINDS: [name: string, create: CreateDatabase | undefined][] = [
   ['MariaDB', onServer(process.env['TEST_MARIADB_URL'])],
 ];
 
-/** One suite for each kind of database; skipped, and told so, where its server is not there. */
+/** Declares the suite once for each kind of database. It is skipped, which the summary reports, if the server is not available. */
 export function describeEachDatabase(title: string, suite: (create: CreateDatabase, kind: string) => void): void {
   for (const [kind, create] of KINDS) {
     const describeOrSkip = create ? describe : describe.skip;
@@ -22,14 +22,14 @@ export function describeEachDatabase(title: string, suite: (create: CreateDataba
   }
 }
 
-/** One suite on a server that several processes can share: MySQL where it is there, else MariaDB. */
+/** Declares a suite on a server that several processes can share: MySQL if it is available, otherwise MariaDB. */
 export function describeOnServer(title: string, suite: (create: CreateDatabase) => void): void {
   const create = KINDS.slice(1).find(([, available]) => available)?.[1];
   const describeOrSkip = create ? describe : describe.skip;
   describeOrSkip(title, () => suite(create ?? createSqlite));
 }
 
-/** A SQLite file. */
+/** Creates a SQLite file. */
 export async function createSqlite(): Promise<TestDatabase> {
   const file = join(tmpdir(), `test-${randomUUID()}.db`);
   return {

@@ -5,7 +5,7 @@ export const REDIRECT_URI = 'http://localhost:8080/api/v1/oauth/quickbooks/callb
 export const FRONTEND_URL = 'http://localhost:5173';
 export const ENCRYPTION_KEY = Fernet.generateKey();
 
-/** The variables of a service that speaks to the simulator. */
+/** The variables of a service that uses this database and this simulator, and accepts calls without credentials. */
 export function environment(databaseUrl: string, simulator: IntuitSimulator): Record<string, string> {
   return {
     NODE_ENV: 'test',
@@ -22,8 +22,9 @@ export function environment(databaseUrl: string, simulator: IntuitSimulator): Re
     ENCRYPTION_KEY,
     OAUTH_STATE_SECRET: 'state-secret-of-the-tests-0123456789abcdef',
     FRONTEND_URL,
-    PROVIDER_TIMEOUT_MS: '10000', // suites in which Intuit hangs set a shorter one
+    PROVIDER_TIMEOUT_MS: '10000', // suites in which Intuit does not respond set a shorter one
     RATE_LIMIT_PER_MINUTE: '100000',
     AUTH_DISABLED: 'true',
+    VERIFY_IDLE_HOURS: '0', // only the tests of verification enable it
   };
 }

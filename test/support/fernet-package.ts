@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 
-// The package is CommonJS without types; of its `Token` only what is used here is told.
+// The package is CommonJS without types. Only what is used of its `Token` is declared.
 interface FernetPackage {
   Secret: new (key: string) => object;
   Token: new (options: {
@@ -14,12 +14,12 @@ interface FernetPackage {
 
 const fernet = createRequire(import.meta.url)('fernet') as FernetPackage;
 
-/** Another implementation of Fernet: opens a token of any age. */
-export function openWithPackage(key: string, token: string): string {
+/** Decrypts a token of any age with another implementation of Fernet. */
+export function decryptWithPackage(key: string, token: string): string {
   return new fernet.Token({ secret: new fernet.Secret(key), token, ttl: 0 }).decode();
 }
 
-/** Another implementation of Fernet: makes a token. */
-export function sealWithPackage(key: string, text: string): string {
+/** Encrypts with another implementation of Fernet. */
+export function encryptWithPackage(key: string, text: string): string {
   return new fernet.Token({ secret: new fernet.Secret(key), ttl: 0 }).encode(text);
 }

@@ -4,7 +4,6 @@ import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import type { TestService } from './service.ts';
-import type { Stage } from './stage.ts';
 
 /** A call through the gateway, as a sibling service makes it. */
 export async function call(
@@ -16,41 +15,22 @@ export async function call(
   return fetch(`${origin}/api/v1/quickbooks/${organizationId}/${resource}`, { redirect: 'manual', ...init });
 }
 
-/** The same call many times at once: the statuses. */
+/** Makes the same call several times at once. Returns the statuses. */
 export async function callAtOnce(service: Pick<TestService, 'origin'>, organizationId: string, times: number) {
-  const answers = await Promise.all(Array.from({ length: times }, () => call(service, organizationId)));
-  await Promise.all(answers.map((answer) => answer.arrayBuffer()));
-  return answers.map(({ status }) => status);
+  const responses = await Promise.all(Array.from({ length: times }, () => call(service, organizationId)));
+  await Promise.all(responses.map((response) => response.arrayBuffer()));
+  return responses.map(({ status }) => status);
 }
 
-/** Leaves the organization's access token this much time by our own account; Intuit still takes it. */
-export async function setTimeLeft(stage: Stage, organization_id: string, milliseconds: number): Promise<void> {
-  const access_token_expires_at = new Date(stage.clock().getTime() + milliseconds);
-  await stage.knex('oauth_tokens').where({ organization_id, is_active: 1 }).update({ access_token_expires_at });
+/** Expects an error of the service: QuickBooks' own have another content type. Returns its `Retry-After`. */
+export async function expectOwnError(response: Response, status: number, code: string): Promise<string | null> {
+  const body = (await response.json()) as { code: string };
+  expect([response.status, body.code]).toEqual([status, code]);
+  expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  return response.headers.get('retry-after');
 }
 
-export async function expire(stage: Stage, organizationId: string): Promise<void> {
-  await setTimeLeft(stage, organizationId, -1_000);
-}
-
-export function refreshes(stage: Stage): number {
-  return stage.simulator.callsTo('token', 'refresh_token').length;
-}
-
-/** An error of ours, told from QuickBooks' own by its content type. Answers its `Retry-After`. */
-export async function expectOwnError(answer: Response, status: number, code: string): Promise<string | null> {
-  const body = (await answer.json()) as { code: string };
-  expect([answer.status, body.code]).toEqual([status, code]);
-  expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
-  return answer.headers.get('retry-after');
-}
-
-/** Resolves when `isSo`; a test that never comes there fails by its own time limit. */
-export async function until(isSo: () => unknown): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-/** Sends these bytes and nothing else; answers all that comes back until the connection is closed. */
+/** Sends exactly these bytes. Returns everything that is received until the connection is closed. */
 export async function sendRaw(origin: string, bytes: string | Buffer): Promise<string> {
   const { hostname, port } = new URL(origin);
   const socket = connect(Number(port), hostname);
@@ -59,18 +39,18 @@ export async function sendRaw(origin: string, bytes: string | Buffer): Promise<s
   return text(socket);
 }
 
-/** A QuickBooks API that does what a test tells it to, byte for byte, and takes every token. */
+/** A QuickBooks API whose responses a test writes byte by byte. It accepts every token. */
 export interface Upstream {
   origin: string;
-  answer: (request: IncomingMessage, response: ServerResponse) => unknown;
+  respond: (request: IncomingMessage, response: ServerResponse) => unknown;
   /** To be added to the service's variables. */
   env: Record<string, string>;
 }
 
-/** Stands there for a suite; to be called before `useStage`, which is given its `env`. @param path of its base URL */
+/** An upstream for one suite. Call it before `useHarness`, which receives its `env`. @param path of its base URL */
 export function useUpstream(path = ''): Upstream {
-  const server: Server = createServer((request, response) => upstream.answer(request, response));
-  const upstream: Upstream = { origin: '', env: {}, answer: (_, response) => response.writeHead(404).end() };
+  const server: Server = createServer((request, response) => upstream.respond(request, response));
+  const upstream: Upstream = { origin: '', env: {}, respond: (_, response) => response.writeHead(404).end() };
   beforeAll(async () => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

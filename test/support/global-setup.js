@@ -4,28 +4,29 @@ import mysql from 'mysql2/promise';
 
 const CHROMIUM_PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** Finds what the tests can reach, and tells what they will skip for want of it. */
+/** Finds the databases and programs that tests can use, and reports the tests that are skipped without them. */
 export default async function globalSetup() {
-  await offer('TEST_MYSQL_URL', 'mysql://root@127.0.0.1:3307/test');
-  await offer('TEST_MARIADB_URL', 'mysql://root@127.0.0.1:3306/test');
+  await findDatabase('TEST_MYSQL_URL', 'mysql://root@127.0.0.1:3307/test');
+  await findDatabase('TEST_MARIADB_URL', 'mysql://root@127.0.0.1:3306/test');
   process.env.CHROMIUM_PATH ??= CHROMIUM_PATHS.find((path) => existsSync(path)) ?? '';
   process.env.HAS_REDIS = spawnSync('redis-server', ['--version']).status === 0 ? 'yes' : '';
-  if (!process.env.HAS_REDIS) tell('redis-server is not installed: the tests with a Redis of their own are skipped');
-  if (!process.env.CHROMIUM_PATH) tell('CHROMIUM_PATH names no Chromium: the browser tests are skipped');
+  if (!process.env.HAS_REDIS) report('redis-server is not installed: the tests that start it are skipped');
+  if (!process.env.CHROMIUM_PATH)
+    report('CHROMIUM_PATH is not set and Chromium is not installed: the browser tests are skipped');
 }
 
-async function offer(variable, usualAddress) {
-  const url = process.env[variable] ?? usualAddress;
+async function findDatabase(variable, defaultUrl) {
+  const url = process.env[variable] ?? defaultUrl;
   try {
     const connection = await mysql.createConnection({ uri: url, connectTimeout: 2_000 });
     await connection.end();
     process.env[variable] = url;
   } catch {
     if (process.env[variable]) throw new Error(`${variable} is set, but its server cannot be reached`);
-    tell(`${variable} is not set and no server is at its usual address: its tests are skipped`);
+    report(`${variable} is not set and no server runs at its default address: its tests are skipped`);
   }
 }
 
-function tell(text) {
+function report(text) {
   process.stderr.write(`${text}\n`);
 }

@@ -11,33 +11,33 @@ export interface KeySet {
   url: string;
   /** The variables of a service that trusts it. */
   env: Record<string, string>;
-  /** How often the key set was asked for. */
+  /** How often the key set was fetched. */
   fetches: number;
-  /** How it answers: as it should, not at all, or with something else. */
-  answer: 'keys' | 'broken' | 'hang' | { status: number; headers?: Record<string, string>; body: string };
+  /** What a fetch gets: the keys, a broken connection, no response, or another response. */
+  response: 'keys' | 'broken' | 'hang' | { status: number; headers?: Record<string, string>; body: string };
   keys: Record<string, { privateKey: CryptoKey; jwk: Record<string, unknown> }>;
-  /** Adds a key for an algorithm; its id is `kid`. */
-  add(algorithm: string, kid?: string, published?: boolean): Promise<void>;
-  /** A user's token that is good in every way but those told. */
+  /** Adds a key for an algorithm. @param kid its ID */
+  add(algorithm: string, kid?: string, isPublished?: boolean): Promise<void>;
+  /** Signs a user's JWT, which is valid unless these claims or this header make it invalid. */
   sign(claims?: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string>;
   close(): Promise<void>;
 }
 
-/** Seconds since 1970, some away from now. */
+/** Seconds since 1970, this many from now. */
 export function secondsFromNow(seconds: number): number {
   return Math.floor(Date.now() / 1000) + seconds;
 }
 
-/** Publishes a key set on a free port, with one key for each algorithm told. */
+/** Publishes a key set on a free port, with one key for each of these algorithms. */
 export async function startKeySet(algorithms: string[] = ['ES256']): Promise<KeySet> {
   const published: object[] = [];
   const server = createServer((_request, response) => {
     keySet.fetches += 1;
-    const { answer } = keySet;
-    if (answer === 'hang') return;
-    if (answer === 'broken') return void response.destroy();
-    const told = answer === 'keys' ? { status: 200, body: JSON.stringify({ keys: published }) } : answer;
-    response.writeHead(told.status, { 'content-type': 'application/json', ...told.headers }).end(told.body);
+    if (keySet.response === 'hang') return;
+    if (keySet.response === 'broken') return void response.destroy();
+    const keys = { status: 200, headers: {}, body: JSON.stringify({ keys: published }) };
+    const { status, headers, body } = keySet.response === 'keys' ? keys : keySet.response;
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -46,7 +46,7 @@ export async function startKeySet(algorithms: string[] = ['ES256']): Promise<Key
     url,
     env: { AUTH_DISABLED: '', AUTH_JWKS_URL: url, AUTH_ISSUER: ISSUER, AUTH_AUDIENCE: AUDIENCE },
     fetches: 0,
-    answer: 'keys',
+    response: 'keys',
     keys: {},
     add: async (algorithm, kid = algorithm, isPublished = true) => {
       const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
@@ -58,9 +58,9 @@ export async function startKeySet(algorithms: string[] = ['ES256']): Promise<Key
       const kid = header.kid ?? Object.keys(keySet.keys)[0] ?? '';
       const key = keySet.keys[kid] ?? Object.values(keySet.keys)[0];
       if (!key) throw new Error('the key set has no key');
-      const good = { iss: ISSUER, aud: AUDIENCE, sub: 'user-7', exp: secondsFromNow(300), organization_id: 'acme' };
+      const valid = { iss: ISSUER, aud: AUDIENCE, sub: 'user-7', exp: secondsFromNow(300), organization_id: 'acme' };
       const payload = Object.fromEntries(
-        Object.entries({ ...good, ...claims }).filter(([, value]) => value !== undefined),
+        Object.entries({ ...valid, ...claims }).filter(([, value]) => value !== undefined),
       );
       return new SignJWT(payload)
         .setProtectedHeader({ alg: String(key.jwk['alg']), ...header, kid })

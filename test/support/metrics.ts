@@ -1,6 +1,6 @@
 import type { TestService } from './service.ts';
 
-/** Prometheus' text as samples: `name{label="value"}` → its value. */
+/** Reads Prometheus' text. Returns each sample, such as `name{label="value"}`, with its value. */
 export function readMetrics(text: string): Record<string, number> {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return Object.fromEntries(
@@ -11,7 +11,7 @@ export function readMetrics(text: string): Record<string, number> {
   );
 }
 
-/** What a service tells at `/metrics`. */
+/** Reads a service's `/metrics`. */
 export async function scrape({ origin }: Pick<TestService, 'origin'>): Promise<Record<string, number>> {
   return readMetrics(await (await fetch(`${origin}/metrics`)).text());
 }

@@ -1,52 +1,66 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A process of this project, in a folder of its own. */
+/** A child process in a working directory of its own. It is killed when this process exits. */
 export interface Process {
   pid: number;
   stdout(): string;
   stderr(): string;
-  /** Resolves once it ended, with how it did. */
+  /** Sends a signal. Resolves once the process has ended. */
   kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>;
-  /** The exit code, or the signal that ended it. */
+  /** The exit code, or the signal that ended the process. */
   ended: Promise<number | NodeJS.Signals>;
 }
 
-/** The built service as a process of its own, as production runs it. */
+/** A process that listens for HTTP requests. */
 export type ServiceProcess = Process & { origin: string };
 
-/** Where one process runs, so that no `.env` of the checkout is read; gone when the process ended. */
+interface ProcessOptions {
+  /** The program; Node by default. */
+  command?: string;
+  args: string[];
+  /** All variables of the process, besides PATH. */
+  env: Record<string, string>;
+  /** Deleted when the process has ended. */
+  cwd?: string;
+  /** Receives the standard output, which is kept in memory otherwise. */
+  stdoutFile?: string;
+}
+
+/** Creates a working directory for one process, so that it does not read the checkout's `.env`. */
 export function emptyFolder(): string {
   return mkdtempSync(join(tmpdir(), 'process-'));
 }
 
-/** Runs a script of this project, no longer than we do; of the environment it has what it is given, and PATH. */
-export function run(script: string, args: string[], env: Record<string, string>, cwd = emptyFolder()): Process {
-  return runNode([fileOf(script), ...args], env, cwd);
+/** Returns the absolute path of a file in this project. */
+export function projectFile(path: string): string {
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
 }
 
-/** Runs what `npm run dev` runs. */
-export function runDevelopment(env: Record<string, string>, cwd = emptyFolder()): Process {
-  return runNode(['--import', import.meta.resolve('tsx'), fileOf('dev/main.ts')], env, cwd);
-}
-
-function fileOf(script: string): string {
-  return fileURLToPath(new URL(`../../${script}`, import.meta.url));
-}
-
-function runNode(args: string[], env: Record<string, string>, cwd: string): Process {
-  const child = spawn(process.execPath, args, { cwd, env: { PATH: process.env['PATH'] ?? '', ...env } });
-  const endWithUs = () => child.kill('SIGKILL');
-  process.once('exit', endWithUs);
-  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
-  const ended = endOf(child).finally(() => {
-    process.off('exit', endWithUs);
-    rmSync(cwd, { recursive: true, force: true });
+/** Starts a process. */
+export function startProcess(options: ProcessOptions): Process {
+  const { command = process.execPath, args, env, cwd = emptyFolder(), stdoutFile } = options;
+  const output = stdoutFile === undefined ? 'pipe' : openSync(stdoutFile, 'w');
+  const child = spawn(command, args, {
+    cwd,
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', output, 'pipe'],
   });
+  if (typeof output === 'number') closeSync(output);
+  const killOnExit = () => child.kill('SIGKILL');
+  process.once('exit', killOnExit);
+  const stderr = collect(child.stderr);
+  const stdout = stdoutFile === undefined ? collect(child.stdout) : () => readFileSync(stdoutFile, 'utf8');
+  const ended = once(child, 'close')
+    .then(([code, signal]) => code ?? signal)
+    .finally(() => {
+      process.off('exit', killOnExit);
+      rmSync(cwd, { recursive: true, force: true });
+    });
   const kill = async (signal: NodeJS.Signals) => {
     child.kill(signal);
     return ended;
@@ -54,44 +68,55 @@ function runNode(args: string[], env: Record<string, string>, cwd: string): Proc
   return { pid: child.pid ?? 0, stdout, stderr, kill, ended };
 }
 
-/** Runs a script to its end. */
+/** Starts a script of this project. */
+export function run(script: string, args: string[], env: Record<string, string>, cwd = emptyFolder()): Process {
+  return startProcess({ args: [projectFile(script), ...args], env, cwd });
+}
+
+/** Starts development as `npm run dev` does, in a folder of its own. */
+export function runDevelopment(env: Record<string, string>): Process {
+  return startProcess({ args: ['--import', import.meta.resolve('tsx'), projectFile('dev/main.ts')], env });
+}
+
+/** Runs a script of this project to its end. */
 export async function runToEnd(...parameters: Parameters<typeof run>) {
   const process = run(...parameters);
   const code = await process.ended;
   return { code, stdout: process.stdout(), stderr: process.stderr() };
 }
 
-/** The built service (`npm run build` makes it), listening on a free port. Production expects a migrated database. */
-export async function runServer(env: Record<string, string>): Promise<ServiceProcess> {
-  const server = run('dist/src/server.js', [], { HOST: '127.0.0.1', ...env, PORT: '0' });
+/**
+ * Starts a server on a free port and resolves once it listens: by default the built service (`npm run build`). Any other
+ * logs its address as the service does. In production the database must be migrated.
+ */
+export async function runServer(
+  env: Record<string, string>,
+  { args = [projectFile('dist/src/server.js')], ...options }: Partial<Omit<ProcessOptions, 'env'>> = {},
+): Promise<ServiceProcess> {
+  const server = startProcess({ args, ...options, env: { HOST: '127.0.0.1', ...env, PORT: '0' } });
   const [, port] = await printed(server, /"address":\{[^}]*"port":(\d+)\}.*"msg":"listening"/);
   return { ...server, origin: `http://127.0.0.1:${port}` };
 }
 
 /** Resolves once the process has printed what matches. @throws Error if it ends before that */
 export async function printed(process: Process, pattern: RegExp): Promise<RegExpExecArray> {
-  let isOver = false;
+  let hasEnded = false;
   void process.ended.then(() => {
-    isOver = true;
+    hasEnded = true;
   });
   for (;;) {
     const match = pattern.exec(process.stdout());
     if (match) return match;
-    if (isOver) throw new Error(`The process ended early: ${process.stderr()}${process.stdout()}`);
+    if (hasEnded) throw new Error(`The process ended early: ${process.stderr()}${process.stdout()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-function collect(stream: NodeJS.ReadableStream): () => string {
+function collect(stream: NodeJS.ReadableStream | null): () => string {
   let text = '';
-  stream.setEncoding('utf8');
-  stream.on('data', (part) => {
+  stream?.setEncoding('utf8');
+  stream?.on('data', (part) => {
     text += part;
   });
   return () => text;
-}
-
-async function endOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
-  const [code, signal] = await once(child, 'close');
-  return code ?? signal;
 }

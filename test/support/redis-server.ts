@@ -2,19 +2,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
-import { closedPort } from './tcp-proxy.ts';
+import { closedPort } from './tcp-relay.ts';
+import { until } from './until.ts';
 
-/** A Redis of a test's own, which can die, freeze and come back with nothing. */
+/** A Redis of a test's own, which can be killed, frozen and restarted empty. */
 export interface RedisServer {
   url: string;
   /** `kill -9`. */
   kill(): Promise<void>;
-  /** At the same address, empty: no counts, no scripts. */
+  /** Starts it at the same address, empty: no counts, no scripts. */
   start(): Promise<void>;
+  /** Keeps its connections open without a response. */
   freeze(): void;
   thaw(): void;
-  /** One command, written as in `redis-cli`; resolves with Redis' answer. */
+  /** Sends one command, written as in `redis-cli`. Resolves with the response. */
   command(text: string): Promise<string>;
   close(): Promise<void>;
 }
@@ -22,30 +23,20 @@ export interface RedisServer {
 /** Starts `redis-server` on a free port. @param options as on its command line */
 export async function startRedis(...options: string[]): Promise<RedisServer> {
   const port = await closedPort();
+  const memoryOnly = ['--save', '', '--appendonly', 'no', '--dir', tmpdir()];
   let child: ChildProcess | undefined;
   const redis: RedisServer = {
     url: `redis://127.0.0.1:${port}`,
     start: async () => {
-      const own = [
-        '--port',
-        String(port),
-        '--bind',
-        '127.0.0.1',
-        '--save',
-        '',
-        '--appendonly',
-        'no',
-        '--dir',
-        tmpdir(),
-      ];
-      child = spawn('redis-server', [...own, ...options], { stdio: 'ignore' });
-      while ((await redis.command('PING').catch(() => '')) === '') await delay(10);
+      const args = ['--port', String(port), '--bind', '127.0.0.1', ...memoryOnly, ...options];
+      child = spawn('redis-server', args, { stdio: 'ignore' });
+      await until(async () => (await redis.command('PING').catch(() => '')) !== '');
     },
     kill: async () => {
       if (!child || child.exitCode !== null || child.signalCode !== null) return;
-      const gone = once(child, 'exit');
+      const exited = once(child, 'exit');
       child.kill('SIGKILL');
-      await gone;
+      await exited;
     },
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),

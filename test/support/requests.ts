@@ -11,7 +11,7 @@ export async function callback(
   return supertest(service.origin).get(path).set('Cookie', cookie);
 }
 
-/** The path with parameters of its query set, repeated (an array) or taken away (undefined). */
+/** Changes a path's query: each parameter is replaced, repeated (an array) or removed (undefined). */
 export function changed(path: string, changes: Record<string, string | string[] | undefined>): string {
   const url = new URL(path, 'http://any');
   for (const [name, value] of Object.entries(changes)) {
@@ -21,7 +21,7 @@ export function changed(path: string, changes: Record<string, string | string[] 
   return `${url.pathname}${url.search}`;
 }
 
-/** An error in the contract's form. @param detail what its text must match */
+/** Expects an error in the contract's form. @param detail matches its text */
 export function expectProblem(response: Response, status: number, code: string, detail = /./): void {
   expect([response.status, response.body?.code, response.body?.detail]).toEqual([
     status,
@@ -40,7 +40,7 @@ export function expectProblem(response: Response, status: number, code: string, 
   });
 }
 
-/** The `Retry-After` of an answer, which must be whole seconds. */
+/** Expects a `Retry-After` in whole seconds. */
 export function expectRetryAfter(response: Response): void {
   expect(response.headers['retry-after']).toMatch(/^[1-9]\d{0,4}$/);
 }

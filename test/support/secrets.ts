@@ -2,21 +2,21 @@ import type { OutgoingHttpHeaders, RequestListener } from 'node:http';
 import { expect, it } from '@jest/globals';
 import type { Call } from '../../dev/intuit-simulator/calls.ts';
 import type { IntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import type { Harness } from './harness.ts';
 import type { TestService } from './service.ts';
-import type { Stage } from './stage.ts';
 
-/** One answer of the service, as it left. */
-export interface RecordedAnswer {
+/** One response of the service, as it was sent. */
+export interface RecordedResponse {
   method: string;
-  /** Without the query, which can hold a code or a state. */
+  /** Without the query, which can contain a code or a state. */
   path: string;
   status: number;
   headers: OutgoingHttpHeaders;
   body: string;
 }
 
-/** Keeps each answer of `listener` in `answers`. */
-export function recordAnswers(listener: RequestListener, answers: RecordedAnswer[]): RequestListener {
+/** Records each response of `listener`. */
+export function recordResponses(listener: RequestListener, responses: RecordedResponse[]): RequestListener {
   return (request, response) => {
     const { method = '', url = '' } = request;
     const [path = ''] = url.replace(/^https?:\/\/[^/]+/, '').split(/[?#]/, 1);
@@ -24,14 +24,14 @@ export function recordAnswers(listener: RequestListener, answers: RecordedAnswer
     response.end = (...parts: unknown[]) => {
       const [body] = parts;
       const text = typeof body === 'string' || Buffer.isBuffer(body) ? String(body) : '';
-      answers.push({ method, path, status: response.statusCode, headers: response.getHeaders(), body: text });
+      responses.push({ method, path, status: response.statusCode, headers: response.getHeaders(), body: text });
       return end(...parts);
     };
     listener(request, response);
   };
 }
 
-/** Everything in these calls that nobody may be told: codes, tokens, credentials. */
+/** Everything secret in these calls: codes, tokens, credentials. */
 export function secretsOfCalls(calls: readonly Call[], simulator: IntuitSimulator): string[] {
   return calls.flatMap((call) => {
     const { code, refresh_token } = Object(call.body) as Record<string, string | undefined>;
@@ -43,28 +43,28 @@ export function secretsOfCalls(calls: readonly Call[], simulator: IntuitSimulato
   });
 }
 
-/** The last test of a suite: whatever its other tests did, no log line and no answer told a secret. */
-export function itKeptSecrets(stage: Stage): void {
-  it('has told no token, code, state, cookie or key, in no log line and no answer', () => {
-    const { service, secrets } = stage;
-    const started = service.answers.filter(beginsAFlow);
+/** The last test of a suite: whatever its other tests did, no log line and no response contains a secret. */
+export function itKeptSecrets(harness: Harness): void {
+  it('leaves no token, code, state, cookie or key in any log line or response', () => {
+    const { service, secrets } = harness;
+    const started = service.responses.filter(startsFlow);
     const all = new Set([...secrets, ...secretsOfSettings(service), ...started.flatMap(secretsOfStart)]);
-    const told = [
+    const visible = [
       ...service.logs,
-      ...service.answers.filter((answer) => !beginsAFlow(answer)).map((a) => JSON.stringify(a)),
+      ...service.responses.filter((response) => !startsFlow(response)).map((response) => JSON.stringify(response)),
     ];
-    expect(told.length).toBeGreaterThan(1);
-    for (const secret of all) expect(told.filter((text) => text.includes(secret))).toEqual([]);
+    expect(visible.length).toBeGreaterThan(1);
+    for (const secret of all) expect(visible.filter((text) => text.includes(secret))).toEqual([]);
     expect(service.logs.filter((line) => /eyJ[\w-]{20}|AB11\d{10}|XAB11|gAAAA/.test(line))).toEqual([]);
   });
 }
 
-/** The one answer that has to hold a state and a cookie. */
-function beginsAFlow({ headers }: RecordedAnswer): boolean {
+/** The one response that must contain a state and a cookie. */
+function startsFlow({ headers }: RecordedResponse): boolean {
   return String(headers['location'] ?? '').includes('/connect/oauth2?');
 }
 
-function secretsOfStart({ headers }: RecordedAnswer): string[] {
+function secretsOfStart({ headers }: RecordedResponse): string[] {
   const cookie = /=([^;]+)/.exec(String(headers['set-cookie']))?.[1] ?? '';
   return [new URL(String(headers['location'])).searchParams.get('state') ?? '', cookie];
 }

@@ -1,13 +1,13 @@
 import { request } from 'node:http';
 
-/** An answer as it came. */
+/** A response as it arrived. */
 export interface Sent {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   body: string;
 }
 
-/** Sends a request exactly as it is given: its path undecoded, its headers unchecked. */
+/** Sends a request exactly as given: the path is not normalized, and the headers are not checked. */
 export async function send(
   origin: string,
   path: string,
@@ -15,7 +15,7 @@ export async function send(
     method?: string;
     headers?: Record<string, string | string[]>;
     body?: string | Buffer;
-    /** The client's address: any of 127.0.0.0/8. */
+    /** The client's address: any in 127.0.0.0/8. */
     from?: string;
   } = {},
 ): Promise<Sent> {
@@ -35,7 +35,7 @@ export async function send(
   });
 }
 
-/** The `code` of a problem, after a look at its form. */
+/** Returns the `code` of a problem, or the content type of any other response. */
 export function problemOf({ headers, body, status }: Sent): unknown {
   if (!String(headers['content-type']).startsWith('application/problem+json')) return headers['content-type'];
   const problem = JSON.parse(body);

@@ -4,11 +4,14 @@ import type { IntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { createApp } from '../../src/app.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { type Context, createContext } from '../../src/context.ts';
-import { listen } from '../../src/lifecycle.ts';
+import { migrateUp } from '../../src/db/migrations.ts';
+import { listen } from '../../src/lifecycle/listen.ts';
 import { createLogger } from '../../src/observability/logger.ts';
+import type { AccountingStrategy } from '../../src/strategies/accounting-strategy.ts';
+import { type Clock, systemClock } from '../../src/utils/clock.ts';
 import { expectDocumented } from './documented.ts';
 import { environment } from './environment.ts';
-import { type RecordedAnswer, recordAnswers } from './secrets.ts';
+import { type RecordedResponse, recordResponses } from './secrets.ts';
 
 /** The real service on a free port, its log kept. */
 export interface TestService {
@@ -17,10 +20,22 @@ export interface TestService {
   context: Context;
   /** Every line logged, at level trace. */
   logs: string[];
-  /** Every answer given. */
-  answers: RecordedAnswer[];
+  /** Every response sent. */
+  responses: RecordedResponse[];
   http: ReturnType<typeof supertest.agent>;
   close(): Promise<void>;
+}
+
+export interface StartOptions {
+  databaseUrl: string;
+  simulator: IntuitSimulator;
+  /** Added to `environment()`. */
+  env?: Record<string, string>;
+  clock?: Clock;
+  /** In place of the configured ones. */
+  strategies?: readonly AccountingStrategy[];
+  /** Where log lines go; a list of its own by default. */
+  logs?: string[];
 }
 
 /** Every service that this test file started. */
@@ -28,26 +43,19 @@ const started: TestService[] = [];
 
 afterAll(() => expectDocumented(started));
 
-/** Starts the service in this process, and has its answers checked in the end. @param env is added to `environment()`. */
-export async function startService(options: {
-  databaseUrl: string;
-  simulator: IntuitSimulator;
-  env?: Record<string, string>;
-  now?: () => Date;
-}): Promise<TestService> {
-  const config = loadConfig({ ...environment(options.databaseUrl, options.simulator), ...options.env });
-  const logs: string[] = [];
-  const logger = await createLogger(config, { write: (line) => logs.push(line) });
-  const context = await createContext(config, logger, options.now);
-  const answers: RecordedAnswer[] = [];
-  const server = await listen(recordAnswers(createApp(context), answers), { host: '127.0.0.1', port: 0 });
+/** Starts the service in this process. At the end of the file, its responses are compared with the API reference. */
+export async function startService(options: StartOptions): Promise<TestService> {
+  const { logs = [] } = options;
+  const context = await startReplica({ ...options, logs });
+  const responses: RecordedResponse[] = [];
+  const server = await listen(recordResponses(createApp(context), responses), { host: '127.0.0.1', port: 0 });
   const origin = `http://127.0.0.1:${server.address.port}`;
   const service: TestService = {
     origin,
-    config,
+    config: context.config,
     context,
     logs,
-    answers,
+    responses,
     http: supertest.agent(origin),
     close: async () => {
       await server.close();
@@ -58,9 +66,23 @@ export async function startService(options: {
   return service;
 }
 
+/** The service's parts without HTTP, on a database that may still be empty. */
+export async function startReplica({ logs = [], ...options }: StartOptions): Promise<Context> {
+  const { clock = systemClock } = options;
+  const config = loadConfig({ ...environment(options.databaseUrl, options.simulator), ...options.env });
+  const logger = await createLogger(config, { write: (line) => logs.push(line) });
+  const context = createContext(config, logger, {
+    clock,
+    jobPauseMs: 0,
+    ...(options.strategies ? { strategies: options.strategies } : {}),
+  });
+  if (config.migrateAtStartup) await context.session.query(migrateUp);
+  return context;
+}
+
 const PREFIX = '/api/v1/oauth/quickbooks';
 
-/** A browser's way through connect and consent: the callback it is sent to, and the cookie it brings. */
+/** A browser's way through connect and consent. Returns the callback's path, and the browser's cookie. */
 export async function consent(
   service: { origin: string },
   simulator: IntuitSimulator,

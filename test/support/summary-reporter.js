@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 
-/** Ends the run with one line that a script can read, and names what was skipped. */
+/** Prints what was skipped and, as the last line, the counts in a form that a script can read. */
 export default class SummaryReporter {
   onRunComplete(_contexts, results) {
     const skipped = results.numPendingTests + results.numTodoTests;

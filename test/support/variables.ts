@@ -3,7 +3,8 @@ import { Fernet } from '../../src/crypto/fernet.ts';
 
 export const KEY = Fernet.generateKey();
 export const SECRET = 's'.repeat(32);
-/** All that production needs, and nothing else. */
+
+/** Exactly the variables that production requires. */
 export const PRODUCTION = {
   NODE_ENV: 'production',
   DATABASE_URL: 'mysql://user:pa55word@db.internal:3306/accounting',
@@ -16,7 +17,8 @@ export const PRODUCTION = {
   FRONTEND_URL: 'https://app.octup.com',
   AUTH_DISABLED: 'true',
 };
-/** What is wrong with these variables, a line each. */
+
+/** Returns the problems of these variables, one line each. */
 export function problemsOf(environment: Record<string, string | undefined>): string[] {
   try {
     loadConfig(environment);

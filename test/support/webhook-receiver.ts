@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-/** One event as it was posted. */
+/** One delivery of an event. */
 export interface Post {
   headers: IncomingHttpHeaders;
   body: string;
@@ -12,28 +12,29 @@ export interface Post {
   event: { type: string; timestamp: string; data: Record<string, unknown> };
 }
 
-/** Who gets the webhooks: takes each with 204 unless told otherwise. */
+/** Receives webhooks. */
 export interface WebhookReceiver {
   url: string;
   secret: string;
   /** The variables of a service that posts here. */
   env: Record<string, string>;
-  /** Everything that was posted, taken or not, in order of arrival. */
+  /** Every delivery, accepted or not, in order of arrival. */
   posts: Post[];
-  /** The answer's status, or `hang`; a function decides for each post, perhaps later. */
-  answer: number | 'hang' | ((post: Post) => number | 'hang' | Promise<number>);
-  /** The types that were posted for an organization, in order of arrival. */
+  /** The status of every response, or `hang` for none; a function decides for each delivery. Default: 204. */
+  response: number | 'hang' | ((post: Post) => number | 'hang' | Promise<number>);
+  /** The types of an organization's events, in order of arrival. */
   typesOf(organizationId: string): string[];
   close(): Promise<void>;
 }
 
+/** Starts a receiver on a free port. */
 export async function startWebhookReceiver(): Promise<WebhookReceiver> {
   const server = createServer(async (request, response) => {
     const body = await text(request);
     const post: Post = { headers: request.headers, body, event: JSON.parse(body) };
     receiver.posts.push(post);
-    const answer = typeof receiver.answer === 'function' ? await receiver.answer(post) : receiver.answer;
-    if (answer !== 'hang') response.writeHead(answer, { location: `${receiver.url}/elsewhere` }).end();
+    const status = typeof receiver.response === 'function' ? await receiver.response(post) : receiver.response;
+    if (status !== 'hang') response.writeHead(status, { location: `${receiver.url}/elsewhere` }).end();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -44,7 +45,7 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
     secret,
     env: { EVENTS_WEBHOOK_URL: url, EVENTS_WEBHOOK_SECRET: secret },
     posts: [],
-    answer: 204,
+    response: 204,
     typesOf: (organizationId) =>
       receiver.posts
         .filter(({ event }) => event.data['organization_id'] === organizationId)

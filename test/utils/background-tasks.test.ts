@@ -1,37 +1,37 @@
 import { describe, expect, it } from '@jest/globals';
-import { InFlight } from '../../src/utils/background-tasks.ts';
+import { BackgroundTasks } from '../../src/utils/background-tasks.ts';
 
-describe('work in flight', () => {
-  it('answers what the work answers, and fails as it fails', async () => {
-    const inFlight = new InFlight();
-    expect(await inFlight.track(Promise.resolve(7))).toBe(7);
-    await expect(inFlight.track(Promise.reject(new Error('no')))).rejects.toThrow('no');
+describe('BackgroundTasks', () => {
+  it('resolves or rejects as the task does', async () => {
+    const tasks = new BackgroundTasks();
+    expect(await tasks.run(Promise.resolve(7))).toBe(7);
+    await expect(tasks.run(Promise.reject(new Error('no')))).rejects.toThrow('no');
   });
 
-  it('is settled when nothing runs', async () => {
-    await expect(new InFlight().settled()).resolves.toBeUndefined();
+  it('is drained at once if nothing is running', async () => {
+    await expect(new BackgroundTasks().drain()).resolves.toBeUndefined();
   });
 
-  it('is settled when the last work ended, well or badly, also one begun meanwhile', async () => {
-    const inFlight = new InFlight();
+  it('is drained when the last task has ended, including one that failed and one that started meanwhile', async () => {
+    const tasks = new BackgroundTasks();
     const ended: string[] = [];
-    let finish = (): void => undefined;
-    let fail = (): void => undefined;
+    let finishFirst = (): void => undefined;
+    let failSecond = (): void => undefined;
     const first = new Promise<void>((resolve) => {
-      finish = resolve;
+      finishFirst = resolve;
     });
     const second = new Promise<void>((_, reject) => {
-      fail = () => reject(new Error('no'));
+      failSecond = () => reject(new Error('no'));
     });
-    const tracked = inFlight.track(first.then(() => ended.push('first')));
-    const settled = inFlight.settled().then(() => ended.push('settled'));
+    const firstRun = tasks.run(first.then(() => ended.push('first')));
+    const drained = tasks.drain().then(() => ended.push('drained'));
 
-    const later = inFlight.track(second).catch(() => ended.push('second'));
-    finish();
-    await tracked;
+    const secondRun = tasks.run(second).catch(() => ended.push('second'));
+    finishFirst();
+    await firstRun;
     expect(ended).toEqual(['first']);
-    fail();
-    await Promise.all([later, settled]);
-    expect(ended).toEqual(['first', 'second', 'settled']);
+    failSecond();
+    await Promise.all([secondRun, drained]);
+    expect(ended).toEqual(['first', 'second', 'drained']);
   });
 });

@@ -1,50 +1,102 @@
-import { Agent, request } from 'undici';
-import { ProviderError } from '../accounting-strategy.ts';
+import { buildConnector, Client, request } from 'undici';
+import type { Clock } from '../../utils/clock.ts';
+import { ProviderError } from '../provider-error.ts';
 
-/** A whole answer of Intuit's. */
-export interface IntuitAnswer {
+/** A complete response from Intuit. */
+export interface IntuitResponse {
   status: number;
   headers: Record<string, string | string[] | undefined>;
-  /** The parsed JSON, or the text where it is none. */
+  /** The parsed JSON, or the text if it is not JSON. */
   body: unknown;
 }
 
-const MAX_ANSWER_BYTES = 1024 * 1024;
+export interface IntuitRequest {
+  url: string;
+  method: 'GET' | 'POST';
+  headers: Record<string, string>;
+  body?: string;
+  /** Asked once the connection is open. If it returns false, nothing is sent. */
+  maySend?: () => boolean;
+}
 
-/** Failures that come before anything was sent: what was to be sent is still unused. */
+const MAX_RESPONSE_BYTES = 1024 * 1024;
+/** After a pause of the whole process, a response that arrived in time is read within so many iterations of the event loop. */
+const GRACE_TURNS = 50;
+
+/** Errors that occur before anything is sent: a token that was to be sent is unused. */
 const NOT_SENT =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|ERR_TLS_\w+|CERT_\w+|\w*SELF_SIGNED\w*|UNABLE_TO_\w+)$/;
 
+/** The process was paused for so long that another one may be sending the same token. */
+class TooLateError extends Error {}
+
 /**
- * Calls to Intuit that carry a secret: one try, one time limit over the whole answer, no redirect followed, and a
- * connection of its own, since one kept alive that the far end just closed looks like a lost answer.
+ * Calls to Intuit that carry a secret: one attempt, one timeout for the whole response, no redirect followed. Each call
+ * opens its own connection, since a kept-alive one that the peer has just closed looks like a lost response.
  */
 export class IntuitHttp {
-  private readonly agent: Agent;
+  private readonly timeoutMs: number;
+  private readonly clock: Clock;
 
-  constructor(private readonly timeoutMs: number) {
-    const connect = { timeout: timeoutMs / 2 }; // ends before the whole call does: nothing was sent then
-    this.agent = new Agent({ pipelining: 0, maxResponseSize: MAX_ANSWER_BYTES, connect });
+  constructor({ timeoutMs, clock }: { timeoutMs: number; clock: Clock }) {
+    this.timeoutMs = timeoutMs;
+    this.clock = clock;
   }
 
-  /** @throws ProviderError `unavailable` where no whole answer came. Every status is an answer. */
-  async send(
-    url: string,
-    options: { method: 'GET' | 'POST'; headers: Record<string, string>; body?: string },
-  ): Promise<IntuitAnswer> {
+  /** Returns a response with any status. @throws ProviderError `unavailable` if no complete response arrived. */
+  async send({ url, method, headers, body, maySend = () => true }: IntuitRequest): Promise<IntuitResponse> {
+    const client = this.createClient(new URL(url).origin, maySend);
+    const abort = new AbortController();
+    const timer = this.clock.startTimer(this.timeoutMs, () => void this.abortAfterGrace(abort));
     try {
-      const { statusCode, headers, body } = await request(url, {
-        ...options,
-        dispatcher: this.agent,
-        signal: AbortSignal.timeout(this.timeoutMs),
+      const response = await request(url, {
+        method,
+        headers,
+        body: body ?? null,
+        dispatcher: client,
+        signal: abort.signal,
       });
-      return { status: statusCode, headers, body: parseJson(await body.text()) };
+      return {
+        status: response.statusCode,
+        headers: response.headers,
+        body: parseJson(await response.body.text()),
+      };
     } catch (error) {
-      const { code, name } = error as { code?: unknown; name?: string };
-      const reason = typeof code === 'string' ? code : name;
-      throw new ProviderError('unavailable', { reason, outcomeUnknown: !NOT_SENT.test(reason ?? '') });
+      throw toProviderError(error, abort.signal.aborted);
+    } finally {
+      timer.cancel();
+      void client.destroy();
     }
   }
+
+  /** The connect timeout ends before the call does, so that nothing was sent. */
+  private createClient(origin: string, maySend: () => boolean): Client {
+    const connect = buildConnector({ timeout: this.timeoutMs / 2 });
+    return new Client(origin, {
+      pipelining: 0,
+      maxResponseSize: MAX_RESPONSE_BYTES,
+      connect: (options, callback) =>
+        connect(options, (...[error, socket]) => {
+          if (error) return callback(error, null);
+          if (maySend()) return callback(null, socket);
+          socket.destroy();
+          return callback(new TooLateError(), null);
+        }),
+    });
+  }
+
+  private async abortAfterGrace(abort: AbortController): Promise<void> {
+    for (let turn = 0; turn < GRACE_TURNS; turn += 1) await this.clock.nextTurn();
+    abort.abort();
+  }
+}
+
+function toProviderError(error: unknown, isTimeout: boolean): ProviderError {
+  if (error instanceof TooLateError) return new ProviderError('unavailable', { reason: 'too_late', isTooLate: true });
+  if (isTimeout) return new ProviderError('unavailable', { reason: 'timeout', isTimeout, isOutcomeUnknown: true });
+  const { code, name } = error as { code?: unknown; name?: string };
+  const reason = typeof code === 'string' ? code : name;
+  return new ProviderError('unavailable', { reason, isOutcomeUnknown: !NOT_SENT.test(reason ?? '') });
 }
 
 function parseJson(text: string): unknown {

@@ -1,0 +1,124 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import type { DatabaseConfig } from './environment-schema.ts';
+
+/** A variable that must be set. */
+export function required() {
+  return z.string('is required');
+}
+
+/** `true` or `false`. */
+export function flag(defaultValue: 'true' | 'false') {
+  return z
+    .enum(['true', 'false'], 'must be true or false')
+    .default(defaultValue)
+    .transform((text) => text === 'true');
+}
+
+/** A decimal number without sign, fraction or exponent. */
+export function wholeNumber(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, message)
+    .transform(Number)
+    .refine((number) => number >= min && number <= max, message);
+}
+
+/** Comma-separated items, each of which must be valid. */
+export function list(isItem: (item: string) => boolean, message: string) {
+  return required()
+    .transform((text) => text.split(',').map((item) => item.trim()))
+    .refine((items) => items.every(isItem), message);
+}
+
+/** An http URL without credentials or fragment. In production it must be https, unless its host is loopback. */
+export function httpUrl({ production, allowQuery }: { production: boolean; allowQuery: boolean }) {
+  const form = allowQuery ? /^https?:\/\/[^@#\s]+$/ : /^https?:\/\/[^@?#\s]+$/;
+  const forbidden = allowQuery ? 'credentials or fragment' : 'credentials, query or fragment';
+  return required().superRefine((text, context) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (!url || !form.test(text)) {
+      context.addIssue(`must be an http or https URL without ${forbidden}`);
+    } else if (production && url.protocol === 'http:' && !isLoopback(url.hostname)) {
+      context.addIssue('must be an https URL in production');
+    }
+  });
+}
+
+/** MySQL's URL, or the file of SQLite. */
+export function databaseUrl(production: boolean) {
+  return required().transform((text, context): DatabaseConfig => {
+    if (text.startsWith('sqlite:') && text.length > 'sqlite:'.length) {
+      const filename = text.slice('sqlite:'.length);
+      if (!production || filename !== ':memory:') return { client: 'sqlite', filename };
+      context.addIssue('must not be sqlite::memory: in production: a restart would lose every connection');
+    } else {
+      const url = URL.canParse(text) ? new URL(text) : undefined;
+      if (url?.protocol === 'mysql:' && url.hostname && url.pathname.length > 1) return { client: 'mysql', url: text };
+      context.addIssue('must be mysql://user:password@host:3306/name or sqlite:PATH');
+    }
+    return z.NEVER;
+  });
+}
+
+export function redisUrl() {
+  return z
+    .string()
+    .refine((text) => URL.canParse(text) && /^rediss?:\/\/[^/]+(\/\d*)?$/.test(text), 'must be redis://host:6379');
+}
+
+/** `name:key` pairs, comma-separated. */
+export function apiKeys() {
+  return list(
+    (pair) => /^[A-Za-z0-9._-]{1,64}:[\x21-\x7e]{32,}$/.test(pair),
+    'must be name:key pairs, each key 32 characters or more',
+  )
+    .transform((pairs) =>
+      pairs.map((pair) => ({ name: pair.split(':', 1)[0] ?? '', key: pair.slice(pair.indexOf(':') + 1) })),
+    )
+    .refine(
+      (keys) => isDistinct(keys.map(({ name }) => name)) && isDistinct(keys.map(({ key }) => key)),
+      'must not contain a name or a key twice',
+    );
+}
+
+/** A secret as Standard Webhooks writes it: 24 to 64 bytes in base64, with the prefix `whsec_` or without. */
+export function webhookSecret() {
+  return required().refine((text) => {
+    const bytes = Buffer.from(text.replace(/^whsec_/, ''), 'base64');
+    return /^(whsec_)?[A-Za-z0-9+/]+={0,2}$/.test(text) && bytes.length >= 24 && bytes.length <= 64;
+  }, 'must be 24 to 64 bytes in base64, with or without the prefix whsec_');
+}
+
+/** Express' `trust proxy`. */
+export function trustProxy() {
+  return z
+    .string()
+    .transform((text) => {
+      if (text === 'false') return false;
+      return /^\d{1,2}$/.test(text) ? Number(text) : text.split(',').map((item) => item.trim());
+    })
+    .refine((value) => !Array.isArray(value) || value.every(isProxy), 'must be false, a number of hops, or addresses');
+}
+
+/** True if a host's name or address can only mean this machine. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d+){3}|::1|\[::1\])$/.test(host);
+}
+
+export function withoutTrailingSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}
+
+/** An address, a range such as `10.0.0.0/8`, or one of Express' names for ranges. */
+function isProxy(text: string): boolean {
+  const [address = '', prefix = '0', ...rest] = text.split('/');
+  const maxPrefix = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  const isRange = rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= maxPrefix;
+  return isRange || ['loopback', 'linklocal', 'uniquelocal'].includes(text);
+}
+
+function isDistinct(texts: string[]): boolean {
+  return new Set(texts).size === texts.length;
+}

@@ -1,0 +1,23 @@
+/**
+ * How one item's work ended.
+ * - `done`: the provider or receiver was called.
+ * - `skipped`: nothing was called, so that no pause is needed.
+ * - `provider_down`: the provider failed in a way that the next item would meet as well.
+ */
+export type JobOutcome = 'done' | 'skipped' | 'provider_down';
+
+/** Work that the worker does by itself. Any number of workers share it: each item is claimed by a conditional write. */
+export interface Job<Item = unknown> {
+  readonly name: string;
+  /** How many items are worked on at once. */
+  readonly concurrency: number;
+  /** Pause between two looks for due items, in milliseconds. */
+  readonly intervalMs: number;
+  /** Pause after an item whose outcome is `done`, in milliseconds. */
+  readonly pauseMs: number;
+  /** Reads the items that are due, by an index. */
+  listDue(limit: number): Promise<Item[]>;
+  /** Acquires the right to work on an item. Undefined if another worker has it. */
+  claim(item: Item): Promise<Item | undefined>;
+  run(item: Item): Promise<JobOutcome>;
+}

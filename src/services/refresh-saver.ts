@@ -1,0 +1,150 @@
+import type { TokenCipher } from '../crypto/token-cipher.ts';
+import type { OAuthTokenDatastore, RefreshedTokens } from '../datastores/oauth-token-datastore.ts';
+import { hasCode } from '../errors.ts';
+import type { ActiveConnection, Connection, NewTokenSet, PlainToken, TokenSet } from '../models/connection.ts';
+import { nextMaintenanceAt } from '../models/maintenance.ts';
+import { logEvent } from '../observability/event-log.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
+import type { Clock } from '../utils/clock.ts';
+import { retry } from '../utils/retry.ts';
+import type { GrantRevoker } from './grant-revoker.ts';
+import type { RefreshableConnection } from './token-refresher.ts';
+
+/** How long a saved response is remembered, in case a failover of the database loses it. */
+const REMEMBER_MS = 10 * 60_000;
+const MAX_REMEMBERED = 10_000;
+
+interface Remembered {
+  /** The generation that the save created. */
+  generation: number;
+  refreshed: RefreshedTokens;
+  savedAtMs: number;
+}
+
+interface Dependencies {
+  strategies: StrategyRegistry;
+  tokens: OAuthTokenDatastore;
+  cipher: TokenCipher;
+  revoker: GrantRevoker;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** Saves responses to a refresh. Each exists nowhere else until the database has it, and is remembered for a while after. */
+export class RefreshSaver {
+  private readonly strategies: StrategyRegistry;
+  private readonly tokens: OAuthTokenDatastore;
+  private readonly cipher: TokenCipher;
+  private readonly revoker: GrantRevoker;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  /** Encrypted, by token ID, the oldest first. */
+  private readonly remembered = new Map<string, Remembered>();
+
+  constructor(dependencies: Dependencies) {
+    this.strategies = dependencies.strategies;
+    this.tokens = dependencies.tokens;
+    this.cipher = dependencies.cipher;
+    this.revoker = dependencies.revoker;
+    this.clock = dependencies.clock;
+    this.logger = dependencies.logger;
+  }
+
+  /** Saves a response, retrying until it succeeds. Returns the connection as it is then. */
+  async save(
+    connection: RefreshableConnection,
+    returned: TokenSet,
+    sentToken: PlainToken,
+  ): Promise<{ current: Connection | undefined; isSuperseded: boolean }> {
+    const now = this.clock.now();
+    const tokens = this.cipher.encryptTokens(connection, completeTokens(returned, sentToken, connection));
+    const { maintenance, lastVerifiedAt } = connection;
+    const saved = { state: 'active', tokens, maintenance, lastVerifiedAt: lastVerifiedAt && now } as const;
+    const policy = this.strategies.get(connection.system).profile.maintenance;
+    const { intuitTid } = returned;
+    const isSaved = await this.persist(connection, {
+      tokens,
+      intuitTid,
+      nextMaintenanceAt: nextMaintenanceAt(saved, now, policy),
+    });
+    const current = await this.retry(connection, () => this.tokens.findCurrent(connection));
+    const event = isSaved ? 'token.refresh.succeeded' : 'token.refresh.superseded';
+    const { organizationId, system, realmId } = connection;
+    const context = { organization_id: organizationId, realm_id: realmId, intuit_tid: intuitTid };
+    this.logger.info({ event, ...context, generation: current?.generation }, event);
+    if (current?.tokenId !== connection.tokenId) {
+      await this.revoker.revokeOrphaned({ system, realmId, refreshToken: tokens.refreshToken });
+    }
+    return { current, isSuperseded: !isSaved };
+  }
+
+  /**
+   * Writes a remembered response again if the row is older than it: a failover of the database has lost it.
+   * Returns the connection as it is then.
+   */
+  async restoreNewest(connection: Connection | undefined): Promise<Connection | undefined> {
+    const newest = connection && this.findNewer(connection);
+    if (!newest) return connection;
+    const { organizationId, realmId, generation } = connection;
+    const event = 'token.refresh.restored';
+    this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, generation }, event);
+    await this.persist(connection, newest.refreshed);
+    return this.tokens.findCurrent(connection);
+  }
+
+  private async persist(connection: Connection, refreshed: RefreshedTokens): Promise<boolean> {
+    const { isSaved, event } = await this.retry(connection, () => this.tokens.saveRefreshed(connection, refreshed));
+    if (event) logEvent(this.logger, event);
+    if (isSaved) this.remember(connection, refreshed);
+    return isSaved;
+  }
+
+  /** Nothing is worse than to drop a response, so that every error is retried, without a limit. */
+  private retry<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+    const isRetryable = (err: unknown) => {
+      if (!hasCode(err, 'service_unavailable')) {
+        const { organizationId, realmId } = connection;
+        const event = 'token.refresh.save_failed';
+        this.logger.error({ event, organization_id: organizationId, realm_id: realmId, err }, event);
+      }
+      return true;
+    };
+    return retry(work, { clock: this.clock, isRetryable });
+  }
+
+  private remember({ tokenId, generation }: Connection, refreshed: RefreshedTokens): void {
+    const now = this.clock.monotonicMs();
+    this.remembered.delete(tokenId);
+    this.remembered.set(tokenId, { generation: generation + 1, refreshed, savedAtMs: now });
+    for (const [id, { savedAtMs }] of this.remembered) {
+      if (now - savedAtMs < REMEMBER_MS && this.remembered.size <= MAX_REMEMBERED) break;
+      this.remembered.delete(id);
+    }
+  }
+
+  private findNewer({ tokenId, generation }: Connection): Remembered | undefined {
+    const remembered = this.remembered.get(tokenId);
+    return remembered && generation < remembered.generation ? remembered : undefined;
+  }
+}
+
+/** Completes a response by what it does not contain: the refresh token that was sent, the known end of the authorization. */
+function completeTokens(
+  returned: TokenSet,
+  sentToken: PlainToken,
+  { tokens }: Pick<ActiveConnection, 'tokens'>,
+): NewTokenSet {
+  return limitToAuthorization({
+    ...returned,
+    refreshToken: returned.refreshToken ?? sentToken,
+    authorizationExpiresAt: returned.authorizationExpiresAt ?? tokens.authorizationExpiresAt,
+  });
+}
+
+/** A refresh token never outlives the authorization. */
+export function limitToAuthorization(tokens: NewTokenSet): NewTokenSet {
+  const { authorizationExpiresAt, refreshTokenExpiresAt } = tokens;
+  if (!authorizationExpiresAt || authorizationExpiresAt > refreshTokenExpiresAt) return tokens;
+  return { ...tokens, refreshTokenExpiresAt: authorizationExpiresAt, isRefreshExpiryAssumed: false };
+}

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import type { RealmId } from '../../models/connection.ts';
+import { once } from '../../schemas/fields.ts';
+import { parse } from '../../schemas/parse.ts';
+import type { CallbackParameters } from '../accounting-strategy.ts';
+
+const state = once().meta({
+  description: 'The state that connect sent to Intuit. Valid for 10 minutes and for one use.',
+});
+
+/** The query of Intuit's redirect if the user declined, or Intuit failed. */
+export const declinedQuery = z.object({
+  error: once().meta({
+    description: 'Why there is no code, by RFC 6749 §4.1.2.1: `access_denied` if the user declined.',
+    example: 'access_denied',
+  }),
+  state,
+});
+
+/** The query of Intuit's redirect if the user agreed. */
+export const authorizedQuery = z.object({
+  state,
+  realmId: once()
+    .regex(/^[0-9]{1,32}$/, 'must be 1 to 32 digits')
+    .meta({ description: 'The chosen company. Required unless `error` is present.', example: '9341452000000001' }),
+  code: once()
+    .max(512, 'must be at most 512 characters')
+    .meta({ description: 'The authorization code. Required unless `error` is present.' }),
+});
+
+/** Reads the query of Intuit's redirect: every parameter exactly once. @throws AppError `invalid_request` */
+export function parseQuickBooksCallback(query: unknown): CallbackParameters {
+  if ('error' in Object(query)) return parse(declinedQuery, query);
+  const { state, code, realmId } = parse(authorizedQuery, query);
+  return { state, code, realmId: realmId as RealmId };
+}

@@ -1,0 +1,44 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+
+/** A timer that can be cancelled. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** Time and chance: the only source of both, so that tests and the simulation can supply their own. */
+export interface Clock {
+  /** The wall clock, which operators may adjust. For timestamps that leave the process. */
+  now(): Date;
+  /** Milliseconds from an arbitrary origin, never adjusted. For durations within the process. */
+  monotonicMs(): number;
+  /** Resolves after `milliseconds`, or at once when `signal` is aborted. Never rejects. */
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `callback` once after `milliseconds`. */
+  startTimer(milliseconds: number, callback: () => void): Timer;
+  /** Resolves after one iteration of the event loop. */
+  nextTurn(): Promise<void>;
+  /** At least 0 and less than 1. */
+  random(): number;
+}
+
+/** The process's own clock. */
+export const systemClock: Clock = {
+  now: () => new Date(),
+  monotonicMs: () => performance.now(),
+  sleep: async (milliseconds, signal) => {
+    await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
+  },
+  startTimer: (milliseconds, callback) => {
+    const timer = setTimeout(callback, milliseconds);
+    return { cancel: () => clearTimeout(timer) };
+  },
+  nextTurn: async () => {
+    await nextTurn();
+  },
+  random: () => Math.random(),
+};
+
+/** The instant this many milliseconds from now. */
+export function fromNow(clock: Clock, milliseconds: number): Date {
+  return new Date(clock.now().getTime() + milliseconds);
+}

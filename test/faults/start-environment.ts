@@ -1,0 +1,60 @@
+import { type IntuitSimulatorOptions, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import { migrateUp } from '../../src/db/migrations.ts';
+import { openKnex } from '../../src/db/session.ts';
+import { environment } from '../support/environment.ts';
+import { createOnServer } from '../support/own-database.ts';
+import { runServer } from '../support/processes.ts';
+import { startTcpRelay } from '../support/tcp-relay.ts';
+import { startDatabaseServer } from './database-server.ts';
+import { TestEnvironment } from './environment.ts';
+
+export interface EnvironmentOptions {
+  /** PROVIDER_TIMEOUT_MS; by default that of production. */
+  timeoutMs?: number;
+  intuit?: IntuitSimulatorOptions;
+  /** Whether the database is on a server of its own, which scenarios may stop. */
+  hasDatabaseServer?: boolean;
+}
+
+/** Starts an environment for `work`, and closes it even if `work` fails. */
+export async function withEnvironment(
+  { timeoutMs = 10_000, intuit, hasDatabaseServer = false }: EnvironmentOptions,
+  serverUrl: string,
+  work: (environment: TestEnvironment) => Promise<void>,
+): Promise<void> {
+  const cleanUp: (() => unknown)[] = [];
+  try {
+    const databaseServer = hasDatabaseServer ? await startDatabaseServer(serverUrl) : undefined;
+    if (databaseServer) cleanUp.push(databaseServer.close);
+    const database = await createOnServer(databaseServer?.url ?? serverUrl);
+    cleanUp.push(database.drop);
+    const knex = openKnex({ client: 'mysql', url: database.url });
+    cleanUp.push(() => knex.destroy());
+    await migrateUp(knex);
+    const simulator = await startIntuitSimulator(intuit);
+    cleanUp.push(simulator.close);
+    const relay = await startTcpRelay(simulator.urls.tokenUrl);
+    cleanUp.push(relay.close);
+    const variables = {
+      ...environment(database.url, simulator),
+      NODE_ENV: 'production',
+      LOG_LEVEL: 'info',
+      QBO_ENVIRONMENT: 'sandbox',
+      PROVIDER_TIMEOUT_MS: String(timeoutMs),
+      QBO_TOKEN_URL: relay.url,
+    };
+    const startReplica = async () => {
+      const replica = await runServer(variables);
+      cleanUp.push(() => replica.kill('SIGKILL'));
+      return replica;
+    };
+    const replicas = await Promise.all([startReplica(), startReplica()]);
+    const started = new TestEnvironment({ simulator, relay, replicas, knex, databaseServer });
+    cleanUp.push(() => started.stopTraffic());
+    cleanUp.push(() => databaseServer?.start());
+    await work(started);
+  } finally {
+    for (const step of cleanUp.reverse())
+      await (async () => step())().catch((error) => process.stderr.write(`${error}\n`));
+  }
+}

@@ -1,0 +1,114 @@
+import type { LossReason } from '../../src/models/connection.ts';
+import type { StoredConnection } from './implementation.ts';
+import { type Classification, classifyLoss } from './loss-classifier.ts';
+import type { Provider } from './provider.ts';
+import { HOUR, type VirtualTime } from './virtual-time.ts';
+
+/** How many lines of each connection's history are kept. */
+const MAX_LINES = 60;
+/** A false rejection is discovered within this time unless the connection ends before. */
+const RECOVERY_MS = 25 * HOUR;
+
+/** A connection that was marked as lost. */
+export interface Loss {
+  organizationId: string;
+  at: number;
+  /** The reason that the implementation recorded. */
+  reason: string | undefined;
+  stored: StoredConnection;
+  classification: Classification;
+  history: string[];
+}
+
+interface RecorderOptions {
+  time: VirtualTime;
+  provider: Provider;
+  read: (organizationId: string) => Promise<StoredConnection | undefined>;
+  /** Called when a connection is lost or recovered. */
+  onChange: (organizationId: string, isConnected: boolean) => void;
+}
+
+/** Counts what happens in a run, and classifies each loss. */
+export class Recorder {
+  tokenCalls = 0;
+  refreshes = 0;
+  succeededRequests = 0;
+  failedRequests = 0;
+  connectedMs = 0;
+  /** Connections that were marked as lost while the grant was alive, and then recovered. */
+  recoveries = 0;
+  readonly losses: Loss[] = [];
+  /** Errors that the service logged. */
+  readonly errors: string[] = [];
+  private readonly options: RecorderOptions;
+  /** Losses that may still recover. */
+  private readonly pending = new Map<string, Loss>();
+  private readonly histories = new Map<string, string[]>();
+
+  constructor(options: RecorderOptions) {
+    this.options = options;
+  }
+
+  /** Adds a line to a connection's history. */
+  trace(organizationId: string | undefined, text: string): void {
+    if (organizationId === undefined) return;
+    const history = this.histories.get(organizationId) ?? [];
+    if (history.push(`${new Date(this.options.time.now).toISOString()} ${text}`) > MAX_LINES) history.shift();
+    this.histories.set(organizationId, history);
+  }
+
+  recordLoss(organizationId: string, reason: string | undefined): void {
+    const { time, read, onChange } = this.options;
+    time.after(0, async () => {
+      const stored = await read(organizationId);
+      if (!stored || stored.isActive || this.pending.has(organizationId)) return;
+      this.pending.set(organizationId, this.createLoss(organizationId, reason, stored));
+      onChange(organizationId, false);
+    });
+  }
+
+  recordRecovery(organizationId: string): void {
+    const loss = this.pending.get(organizationId);
+    if (!loss) return;
+    this.pending.delete(organizationId);
+    if (loss.classification.isAlive) this.recoveries += 1;
+    this.options.onChange(organizationId, true);
+  }
+
+  /** A user replaces or ends the connection, or the run ends: a pending loss is final. */
+  finalizeLoss(organizationId: string): void {
+    const { provider } = this.options;
+    const loss = this.pending.get(organizationId);
+    if (!loss) return;
+    this.pending.delete(organizationId);
+    const end = provider.familyOf(loss.stored.refreshToken)?.end;
+    const hasEndedSince = end && end.reason !== 'new consent' && end.at < loss.at + RECOVERY_MS;
+    if (loss.classification.isAlive && hasEndedSince) {
+      // It was lost because of a false rejection, and the grant ended before it could be recovered.
+      const { cause } = classifyLoss(provider, loss.stored, end.at);
+      const expectedReasons: LossReason[] = ['authorization_revoked', 'rotation_lost'];
+      loss.classification = { ...loss.classification, cause, expectedReasons };
+    }
+    this.addLoss(loss);
+  }
+
+  /** At the end of a run: an avoidable loss that no request has revealed yet counts as well. */
+  async finish(organizationId: string): Promise<void> {
+    this.finalizeLoss(organizationId);
+    const stored = await this.options.read(organizationId);
+    if (!stored?.isActive || this.options.provider.acceptsRefreshToken(stored.refreshToken)) return;
+    const loss = this.createLoss(organizationId, undefined, stored);
+    if (loss.classification.cause === 'avoidable') this.addLoss(loss);
+  }
+
+  private addLoss(loss: Loss): void {
+    this.losses.push({ ...loss, history: [...(this.histories.get(loss.organizationId) ?? [])] });
+  }
+
+  private createLoss(organizationId: string, reason: string | undefined, stored: StoredConnection): Loss {
+    const { now } = this.options.time;
+    const classification = classifyLoss(this.options.provider, stored, now);
+    this.trace(organizationId, `lost: ${classification.cause} (${classification.explanation})`);
+    return { organizationId, at: now, reason, stored, classification, history: [] };
+  }
+}

@@ -1,0 +1,116 @@
+import type { JWTPayload } from 'jose';
+import type { Knex } from 'knex';
+import { type IntuitSimulator, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { Fernet } from '../../src/crypto/fernet.ts';
+import { migrateUp } from '../../src/db/migrations.ts';
+import { openKnex } from '../../src/db/session.ts';
+import { Canaries } from './canaries.ts';
+import { bearer, KEYS, WITH_KEYS } from './credentials.ts';
+import type { CreateDatabase } from './databases.ts';
+import { environment } from './environment.ts';
+import { type KeySet, startKeySet } from './key-set.ts';
+import type { TestDatabase } from './own-database.ts';
+import { runServer } from './processes.ts';
+import { PREFIX } from './requests.ts';
+import { type Sent, send } from './send.ts';
+import { closedPort, startTcpRelay, type TcpRelay } from './tcp-relay.ts';
+
+/** Part of the simulator's error texts. */
+export const INTUIT_TEXT = 'canary-text-of-intuit';
+
+/** The built service at level trace, with every secret that it knows as a canary, and every response recorded. */
+export class LeakEnvironment {
+  readonly canaries = new Canaries();
+  readonly responses: string[] = [];
+  readonly statuses = new Set<number>();
+  readonly realmIds = new Set<string>();
+  knex!: Knex;
+  keySet!: KeySet;
+  /** The way to the database, which can be interrupted. */
+  relay!: TcpRelay;
+  simulator!: IntuitSimulator;
+  service!: Awaited<ReturnType<typeof runServer>>;
+  private database!: TestDatabase;
+
+  async open(createDatabase: CreateDatabase): Promise<void> {
+    const secrets = {
+      ENCRYPTION_KEY: Fernet.generateKey(),
+      OAUTH_STATE_SECRET: 'canary-state-secret-0123456789-0123456789',
+      REDIS_URL: `redis://default:canary-redis-password@127.0.0.1:${await closedPort()}`,
+    };
+    const clientSecret = 'canary-client-secret-0123456789';
+    const all = { ...secrets, ...KEYS, INTUIT_TEXT, clientSecret, redis: 'canary-redis-password' };
+    for (const [name, secret] of Object.entries(all)) this.canaries.add(name, secret);
+    this.database = await createDatabase();
+    this.simulator = await startIntuitSimulator({ clientSecret });
+    this.keySet = await startKeySet();
+    this.relay = await startTcpRelay(this.database.url);
+    this.knex = openKnex(loadConfig(environment(this.database.url, this.simulator)).database);
+    await migrateUp(this.knex);
+    const limits = { LOG_LEVEL: 'trace', PROVIDER_TIMEOUT_MS: '1000', RATE_LIMIT_PER_MINUTE: '300' };
+    const own = { ...WITH_KEYS, ...this.keySet.env, ...secrets, ...limits, NODE_ENV: 'production' };
+    this.service = await runServer({ ...environment(this.relay.url, this.simulator), ...own });
+  }
+
+  async close(): Promise<void> {
+    this.service?.kill('SIGKILL');
+    await this.knex?.destroy();
+    await Promise.all([this.simulator?.close(), this.keySet?.close(), this.relay?.close()]);
+    await this.database?.drop();
+  }
+
+  /** Every line that the process printed. */
+  lines(): string[] {
+    return `${this.service.stdout()}${this.service.stderr()}`.trimEnd().split('\n');
+  }
+
+  /** Sends a request and records the response. */
+  async request(path: string, method = 'GET', headers: Record<string, string> = bearer(KEYS.billing)): Promise<Sent> {
+    const truncated = { status: 0, headers: {}, body: '' }; // as Intuit's own response was
+    const response = await send(this.service.origin, path, { method, headers }).catch(() => truncated);
+    this.statuses.add(response.status);
+    this.responses.push(this.withoutFlow(response));
+    return response;
+  }
+
+  /** Requests connect and consents. Returns the callback, whose state, code and cookie are now canaries. */
+  async consent(
+    organization: string,
+    realmId: string,
+    headers = bearer(KEYS.billing) as Record<string, string>,
+    query = '',
+  ) {
+    const { headers: started } = await this.request(`${PREFIX}/connect/${organization}${query}`, 'GET', headers);
+    const url = new URL(await this.simulator.authorize(String(started['location']), { realmId }));
+    const cookie = String(started['set-cookie']).split(';')[0] ?? '';
+    this.realmIds.add(realmId);
+    this.canaries.add('cookie', cookie.split('=')[1]);
+    this.canaries.add('state', url.searchParams.get('state') ?? '');
+    this.canaries.add('code', url.searchParams.get('code') ?? '');
+    return { path: url.pathname + url.search, headers: { Cookie: cookie } };
+  }
+
+  /** Runs the whole flow of one browser. Returns the callback's response. */
+  async connect(organization: string, realmId: string): Promise<Sent> {
+    const flow = await this.consent(organization, realmId);
+    const response = await this.request(flow.path, 'GET', flow.headers);
+    this.canaries.addFrom(this.simulator, this.realmIds);
+    return response;
+  }
+
+  /** Returns the header with a user's JWT, which is now a canary. */
+  async user(claims: JWTPayload = {}): Promise<Record<string, string>> {
+    const token = await this.keySet.sign(claims);
+    this.canaries.add('JWT', token);
+    this.canaries.add('signature', token.split('.')[2]);
+    return bearer(token);
+  }
+
+  /** A response without what it must contain: a link, or the state and the cookie of a flow. */
+  private withoutFlow({ status, headers, body }: Sent): string {
+    const { location, 'set-cookie': cookie, ...others } = headers;
+    const startsFlow = String(location).startsWith(this.simulator.urls.authorizeUrl);
+    return JSON.stringify(startsFlow || status === 201 ? others : [headers, body]);
+  }
+}
