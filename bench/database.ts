@@ -1,4 +1,5 @@
 import { randomAccessToken, randomRefreshToken } from '../dev/intuit-simulator/random-values.ts';
+import { loadDatabaseConfig } from '../src/config/config.ts';
 import { TokenCipher, type TokenOwner } from '../src/crypto/token-cipher.ts';
 import { toTokenColumns } from '../src/datastores/oauth-token-row.ts';
 import { migrateUp } from '../src/db/migrations.ts';
@@ -28,7 +29,7 @@ const INSERT = `
 /** Creates a database with this many rows. Their tokens are valid for a day, so that no maintenance is due. */
 export async function createFilled(serverUrl: string, rows: number, encryptionKey: string): Promise<FilledDatabase> {
   const database = await createOnServer(serverUrl);
-  const knex = openKnex({ client: 'mysql', url: database.url });
+  const knex = openKnex(loadDatabaseConfig({ DATABASE_URL: database.url }));
   const cipher = new TokenCipher([encryptionKey]);
   const organizations = Array.from({ length: SAMPLE_SIZE }, () => `org-${1 + Math.floor(Math.random() * rows)}`);
   try {

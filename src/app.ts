@@ -42,11 +42,20 @@ export function createApp(context: Context): Express {
   }
 
   app.use((request) => {
-    decodeURIComponent(request.path); // reported as an invalid request if it cannot be decoded
+    if (!isDecodable(request.path)) throw new AppError('invalid_request', { detail: 'path cannot be decoded' });
     throw new AppError('not_found');
   });
   app.use(createErrorHandler(logger, config.frontendUrl));
   return app;
+}
+
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function securityHeaders(production: boolean): Parameters<typeof helmet>[0] {

@@ -147,8 +147,8 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
   });
   const health = new Health(new MigrationDatastore(session), clock);
   const gateway = new Gateway({ ...services, clock, logger });
-  const { redisUrl, perMinute } = config.rateLimits;
-  const sharedLimits = redisUrl ? new SharedRateLimits({ redisUrl, clock, logger }) : undefined;
+  const { redis, perMinute } = config.rateLimits;
+  const sharedLimits = redis && new SharedRateLimits({ redis, clock, logger });
 
   return {
     ...services,

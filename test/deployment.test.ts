@@ -25,8 +25,8 @@ describe('compose.yaml', () => {
     expect(loadConfig({ ...example, ...secrets, ...given })).toMatchObject({
       production: true,
       server: { host: '0.0.0.0', port: 8080 },
-      database: { client: 'mysql', url: 'mysql://accounting:password@mysql:3306/accounting' },
-      rateLimits: { redisUrl: 'redis://redis:6379' },
+      database: { client: 'mysql', user: 'accounting', password: 'password', host: 'mysql', name: 'accounting' },
+      rateLimits: { redis: { host: 'redis', port: 6379 } },
       trustProxy: 1,
     });
     expect(services.migrate.environment).toEqual({ DATABASE_URL: given['DATABASE_URL'] });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Knex } from 'knex';
 import { type IntuitSimulator, startIntuitSimulator } from '../dev/intuit-simulator/simulator.ts';
+import { loadDatabaseConfig } from '../src/config/config.ts';
 import { migrateUp } from '../src/db/migrations.ts';
 import { openKnex } from '../src/db/session.ts';
 import { describeOnServer } from './support/databases.ts';
@@ -19,7 +20,7 @@ describeOnServer('three replicas on one database', (createDatabase) => {
 
   beforeAll(async () => {
     [database, simulator] = await Promise.all([createDatabase(), startIntuitSimulator()]);
-    knex = openKnex({ client: 'mysql', url: database.url });
+    knex = openKnex(loadDatabaseConfig({ DATABASE_URL: database.url }));
     await migrateUp(knex);
     const own = { NODE_ENV: 'production', LOG_LEVEL: 'info' };
     const env = { ...environment(database.url, simulator), ...own };

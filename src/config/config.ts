@@ -1,8 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import type { z } from 'zod';
+import type { DatabaseConfig } from './database-url.ts';
 import { developmentDefaults, INTUIT, simulatorDefaults } from './defaults.ts';
-import { type DatabaseConfig, type Environment, environmentSchema } from './environment-schema.ts';
+import { type Environment, environmentSchema } from './environment-schema.ts';
+import { hasStrayQuote, plainValue } from './plain-value.ts';
+import type { RedisConfig } from './redis-url.ts';
 import { unknownVariables } from './unknown-variables.ts';
 
 const HOUR_MS = 3_600_000;
@@ -40,7 +43,7 @@ export interface Config {
     /** True if the operator chose to require no credentials. */
     disabled: boolean;
   };
-  rateLimits: { perMinute: number; redisUrl: string | undefined };
+  rateLimits: { perMinute: number; redis: RedisConfig | undefined };
   workerEnabled: boolean;
   /** An idle connection is verified after this time; absent if it never is. */
   verifyIdleMs: number | undefined;
@@ -113,7 +116,7 @@ export function loadConfig(environment: Environment): Config {
           : undefined,
       disabled: env.AUTH_DISABLED,
     },
-    rateLimits: { perMinute: env.RATE_LIMIT_PER_MINUTE, redisUrl: env.REDIS_URL },
+    rateLimits: { perMinute: env.RATE_LIMIT_PER_MINUTE, redis: env.REDIS_URL },
     workerEnabled: env.WORKER_ENABLED,
     verifyIdleMs: env.VERIFY_IDLE_HOURS > 0 ? env.VERIFY_IDLE_HOURS * HOUR_MS : undefined,
     webhook:
@@ -139,7 +142,7 @@ export function loadKeysConfig(environment: Environment): { database: DatabaseCo
 
 /** Completes the given variables with development's defaults, and chooses the schema that they must satisfy. */
 function prepare(environment: Environment, { needsSecrets = true } = {}) {
-  const given = withoutEmpty(environment);
+  const given = plainValues(environment);
   const production = given['NODE_ENV'] !== 'development' && given['NODE_ENV'] !== 'test';
   const simulated = !production && !given['QBO_CLIENT_ID'] && !given['QBO_CLIENT_SECRET'];
   const input = {
@@ -151,14 +154,15 @@ function prepare(environment: Environment, { needsSecrets = true } = {}) {
 }
 
 /** @param unknown problems of variables that the schema does not have */
-function parse<Schema extends z.ZodType>(
+function parse<Schema extends z.ZodObject>(
   schema: Schema,
   input: Environment,
   unknown: Record<string, string> = {},
 ): z.output<Schema> {
   const result = schema.safeParse(input);
   const invalid = result.error?.issues.map((issue) => [issue.path[0], issue.message] as const) ?? [];
-  const problems = new Map([...Object.entries(unknown), ...invalid]);
+  const stray = strayQuotes(Object.keys(schema.shape), input);
+  const problems = new Map([...Object.entries(unknown), ...invalid, ...Object.entries(stray)]);
   if (result.success && problems.size === 0) return result.data;
   throw new ConfigError([...problems].map(([name, problem]) => `${String(name)} ${problem}`));
 }
@@ -172,8 +176,15 @@ function decode(bytes: Buffer): string {
 }
 
 /** Removes variables that are set to nothing: container platforms write them for variables that are not set. */
-function withoutEmpty(environment: Environment): Environment {
-  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+function plainValues(environment: Environment): Environment {
+  const values = Object.entries(environment).map(([name, value = '']) => [name, plainValue(value)] as const);
+  return Object.fromEntries(values.filter(([, value]) => value !== ''));
+}
+
+/** Returns a problem for each known variable with a quotation mark at only one end. */
+function strayQuotes(known: string[], input: Environment): Record<string, string> {
+  const stray = known.filter((name) => hasStrayQuote(input[name] ?? ''));
+  return Object.fromEntries(stray.map((name) => [name, 'has a quotation mark at one end: remove it']));
 }
 
 function isInMemory(database: DatabaseConfig): boolean {

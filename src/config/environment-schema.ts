@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { Fernet } from '../crypto/fernet.ts';
+import { parseDatabaseUrl } from './database-url.ts';
+import { parseRedisUrl } from './redis-url.ts';
 import {
   apiKeys,
-  databaseUrl,
   flag,
   httpUrl,
   isLoopback,
   list,
-  redisUrl,
+  parsedUrl,
   required,
   trustProxy,
   webhookSecret,
@@ -17,9 +18,6 @@ import {
 
 /** Variables by name, as a process receives them. */
 export type Environment = Record<string, string | undefined>;
-
-/** Which database stores everything. */
-export type DatabaseConfig = { client: 'mysql'; url: string } | { client: 'sqlite'; filename: string };
 
 export const DEFAULT_PORT = 8080;
 export const DEFAULT_SIMULATOR_PORT = 8090;
@@ -42,7 +40,7 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
       .refine((host) => production || isLoopback(host), 'must be a loopback address in development, such as 127.0.0.1')
       .optional(),
     LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
-    DATABASE_URL: databaseUrl(production),
+    DATABASE_URL: parsedUrl((text) => parseDatabaseUrl(text, production)),
     QBO_CLIENT_ID: required(),
     QBO_CLIENT_SECRET: required(),
     QBO_ENVIRONMENT: quickbooksEnvironment(production),
@@ -66,7 +64,7 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
       (disabled) => !disabled || !hasCallers,
       'must not be true if API_KEYS or AUTH_JWKS_URL is set',
     ),
-    REDIS_URL: redisUrl().optional(),
+    REDIS_URL: parsedUrl(parseRedisUrl).optional(),
     RATE_LIMIT_PER_MINUTE: wholeNumber(1, 1_000_000).default(60),
     TRUST_PROXY: trustProxy().default(false),
     WORKER_ENABLED: flag('true'),

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import type { DatabaseConfig } from './environment-schema.ts';
+import { UrlProblem } from './url-parts.ts';
 
 /** A variable that must be set. */
 export function required() {
@@ -46,26 +46,17 @@ export function httpUrl({ production, allowQuery }: { production: boolean; allow
   });
 }
 
-/** MySQL's URL, or the file of SQLite. */
-export function databaseUrl(production: boolean) {
-  return required().transform((text, context): DatabaseConfig => {
-    if (text.startsWith('sqlite:') && text.length > 'sqlite:'.length) {
-      const filename = text.slice('sqlite:'.length);
-      if (!production || filename !== ':memory:') return { client: 'sqlite', filename };
-      context.addIssue('must not be sqlite::memory: in production: a restart would lose every connection');
-    } else {
-      const url = URL.canParse(text) ? new URL(text) : undefined;
-      if (url?.protocol === 'mysql:' && url.hostname && url.pathname.length > 1) return { client: 'mysql', url: text };
-      context.addIssue('must be mysql://user:password@host:3306/name or sqlite:PATH');
+/** A URL that `parseText` parses completely. */
+export function parsedUrl<Parsed>(parseText: (text: string) => Parsed) {
+  return required().transform((text, context): Parsed => {
+    try {
+      return parseText(text);
+    } catch (error) {
+      if (!(error instanceof UrlProblem)) throw error;
+      context.addIssue(error.message);
+      return z.NEVER;
     }
-    return z.NEVER;
   });
-}
-
-export function redisUrl() {
-  return z
-    .string()
-    .refine((text) => URL.canParse(text) && /^rediss?:\/\/[^/]+(\/\d*)?$/.test(text), 'must be redis://host:6379');
 }
 
 /** `name:key` pairs, comma-separated. */

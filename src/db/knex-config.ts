@@ -1,17 +1,30 @@
 import type { Knex } from 'knex';
-import type { DatabaseConfig } from '../config/environment-schema.ts';
+import type { DatabaseConfig, MysqlConfig } from '../config/database-url.ts';
 import { LibsqlClient } from './libsql-client.ts';
 import { migrationSource, migrationTemplate } from './migration-source.ts';
+import { MysqlClient, type MysqlKnexConfig } from './mysql-client.ts';
+import { connectionOptions } from './mysql-connection.ts';
 
-const CONNECT_TIMEOUT_MS = 3_000;
+const ACQUIRE_TIMEOUT_MS = 3_000;
 const BUSY_TIMEOUT_MS = 1_000; // the driver blocks the event loop meanwhile; sessions then retry
 const POOL_SIZE = 10;
+/** After a failover behind the same host name, connections to the previous server end within this time. */
+const MAX_LIFETIME_MS = 300_000;
+const LIFETIME_JITTER_MS = 60_000;
 
-/** Knex's settings, shared by the service, its commands and Knex's own command line. @param queryTimeoutMs none by default */
-export function knexConfig(database: DatabaseConfig, queryTimeoutMs?: number): Knex.Config {
+/** What distinguishes the service's own connections from those of migrations. */
+interface KnexOptions {
+  /** The time limit of every statement and, slightly shorter, of waiting for a lock; absent: none, as migrations need it. */
+  statementTimeoutMs?: number | undefined;
+  /** Whether statements see what was committed on any node of a cluster. */
+  isCausal?: boolean;
+}
+
+/** Knex's settings, shared by the service, its commands and Knex's own command line. */
+export function knexConfig(database: DatabaseConfig, options: KnexOptions = {}): Knex.Config {
   return {
-    ...(database.client === 'mysql' ? mysqlConfig(database.url, queryTimeoutMs) : sqliteConfig(database.filename)),
-    acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
+    ...(database.client === 'mysql' ? mysqlConfig(database, options) : sqliteConfig(database.filename)),
+    acquireConnectionTimeout: ACQUIRE_TIMEOUT_MS,
     log: SILENT,
     migrations: { migrationSource, extension: 'ts', stub: migrationTemplate },
   };
@@ -20,11 +33,18 @@ export function knexConfig(database: DatabaseConfig, queryTimeoutMs?: number): K
 /** Knex would write plain text to stdout. Every failure is thrown as well, and reported by the caller. */
 const SILENT = { warn() {}, error() {}, deprecate() {}, debug() {} };
 
-function mysqlConfig(uri: string, queryTimeoutMs: number | undefined): Knex.Config {
+function mysqlConfig(server: MysqlConfig, { statementTimeoutMs, isCausal = true }: KnexOptions): MysqlKnexConfig {
   return {
-    client: 'mysql2',
-    connection: { uri, timezone: 'Z', charset: 'utf8mb4', connectTimeout: CONNECT_TIMEOUT_MS },
-    pool: { min: 0, max: POOL_SIZE, afterCreate: prepareMysql(queryTimeoutMs) },
+    client: MysqlClient,
+    connection: connectionOptions(server),
+    pool: {
+      min: 0,
+      max: POOL_SIZE,
+      maxConnectionLifetimeMillis: MAX_LIFETIME_MS,
+      maxConnectionLifetimeJitterMillis: LIFETIME_JITTER_MS,
+    },
+    sessionUse: { isCausal, limitsLockWaits: statementTimeoutMs !== undefined },
+    statementTimeoutMs,
   };
 }
 
@@ -35,35 +55,6 @@ function sqliteConfig(filename: string): Knex.Config {
     useNullAsDefault: true,
     pool: { min: 1, max: 1, afterCreate: prepareSqlite },
   };
-}
-
-type Done = (error: { code?: string } | null, ...results: unknown[]) => void;
-type Query = (options: object, values: unknown, done: Done) => unknown;
-
-interface MysqlConnection {
-  query: Query;
-  destroy(): void;
-}
-
-/** In a local time zone, TIMESTAMP columns (Knex's migration_time) reject the hour that daylight saving time skips. */
-function prepareMysql(queryTimeoutMs: number | undefined) {
-  return (connection: MysqlConnection, done: Done): void => {
-    if (queryTimeoutMs) limitQueries(connection, queryTimeoutMs);
-    connection.query({ sql: "SET time_zone = '+00:00'" }, [], done);
-  };
-}
-
-/**
- * Limits the time of everything sent on a connection, BEGIN and COMMIT included, and destroys the connection on a
- * timeout: one to a host that vanished would hang again.
- */
-function limitQueries(connection: MysqlConnection, timeout: number): void {
-  const query = connection.query.bind(connection);
-  connection.query = (options, values, done) =>
-    query({ timeout, ...options }, values, (error, ...results) => {
-      if (error?.code === 'PROTOCOL_SEQUENCE_TIMEOUT') connection.destroy();
-      done(error, ...results);
-    });
 }
 
 function prepareSqlite(connection: { pragma(text: string): unknown }, done: (error?: Error) => void): void {

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Knex } from 'knex';
+import { ConnectError, isDeadlock } from './database-errors.ts';
 import { MigrationError } from './migration-steps.ts';
 
 const FOLDER = new URL('../../migrations/', import.meta.url);
@@ -43,10 +44,13 @@ function explained(migration: string, run: Step): Step {
   };
 }
 
-/** Names the migration and quotes the server's own text, which names the table. Connection errors are returned as they are. */
+/**
+ * Names the migration and quotes the server's own text, which names the table. Errors of connecting, and those that a
+ * migration on another node causes, are returned as they are.
+ */
 function explanation(migration: string, error: unknown): unknown {
   const { code = '', message = '', sqlMessage = message.replace(/^.* - /s, '') } = error as DriverError;
-  if (!/^(ER|SQLITE)_/.test(code)) return error;
+  if (!/^(ER|SQLITE)_/.test(code) || isDeadlock(error) || error instanceof ConnectError) return error;
   return new MigrationError(
     `Migration ${migration} failed: ${sqlMessage} (${code}). Fix the cause and migrate again: it continues where it stopped.`,
   );

@@ -1,11 +1,13 @@
 import knex, { type Knex } from 'knex';
-import type { DatabaseConfig } from '../config/environment-schema.ts';
+import type { DatabaseConfig } from '../config/database-url.ts';
 import type { Clock } from '../utils/clock.ts';
-import { isAway, isDeadlock, isDuplicate, unavailable, withoutValues } from './database-errors.ts';
+import { isDeadlock, isDuplicate, isReadOnly, isUnavailable, unavailable, withoutValues } from './database-errors.ts';
 import { knexConfig } from './knex-config.ts';
 
-const QUERY_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 5_000;
 const ATTEMPTS = 15;
+/** After a planned failover, each try opens a connection: to the new primary as soon as the host's name points to it. */
+const READ_ONLY_ATTEMPTS = 3;
 const MAX_RETRY_PAUSE_MS = 20;
 
 /** Another writer changed the row first. Thrown in a transaction, it makes the session run the transaction again. */
@@ -19,6 +21,8 @@ export class ConflictError extends Error {
 
 interface Dependencies {
   knex: Knex;
+  /** Connections of their own for reads that decide nothing; by default the same. */
+  reader?: Knex;
   dialect: DatabaseConfig['client'];
   clock: Clock;
 }
@@ -29,11 +33,13 @@ interface Dependencies {
  */
 export class Session {
   readonly knex: Knex;
+  readonly reader: Knex;
   private readonly dialect: DatabaseConfig['client'];
   private readonly clock: Clock;
 
-  constructor({ knex, dialect, clock }: Dependencies) {
+  constructor({ knex, reader = knex, dialect, clock }: Dependencies) {
     this.knex = knex;
+    this.reader = reader;
     this.dialect = dialect;
     this.clock = clock;
   }
@@ -43,10 +49,17 @@ export class Session {
     return this.retryConflicts(() => statement(this.knex), isDeadlock);
   }
 
+  /**
+   * Reads without deciding anything: what one node of a cluster has, which may lag. Does not wait for connections that
+   * writes use.
+   */
+  async read<T>(statement: (db: Knex) => PromiseLike<T>): Promise<T> {
+    return this.retryConflicts(() => statement(this.reader), isDeadlock);
+  }
+
   /** Runs a transaction, and again from its beginning if it lost against another one. */
   async transaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
-    const isolation = this.dialect === 'mysql' ? { isolationLevel: 'read committed' as const } : {};
-    return this.retryConflicts(() => this.knex.transaction(work, isolation), isConflict);
+    return this.retryConflicts(() => this.knex.transaction(work), isConflict);
   }
 
   /** The database's own time, which all replicas share. @param aheadMs milliseconds to add */
@@ -66,12 +79,23 @@ export class Session {
 
   /** How many connections to the database are used and idle, and how many queries wait for one. */
   pool(): { used: number; idle: number; waiting: number } {
-    const { pool } = this.knex.client;
-    return { used: pool.numUsed(), idle: pool.numFree(), waiting: pool.numPendingAcquires() };
+    const pools = this.pools().map(({ client }) => client.pool);
+    const sum = (count: (pool: { numUsed(): number; numFree(): number; numPendingAcquires(): number }) => number) =>
+      pools.reduce((total, pool) => total + count(pool), 0);
+    return {
+      used: sum((pool) => pool.numUsed()),
+      idle: sum((pool) => pool.numFree()),
+      waiting: sum((pool) => pool.numPendingAcquires()),
+    };
+  }
+
+  /** The pools of connections: one for SQLite, two for a server. */
+  pools(): Knex[] {
+    return [...new Set([this.knex, this.reader])];
   }
 
   async close(): Promise<void> {
-    await this.knex.destroy();
+    await Promise.all(this.pools().map((pool) => pool.destroy()));
   }
 
   private async retryConflicts<T>(work: () => PromiseLike<T>, isRetryable: (error: unknown) => boolean): Promise<T> {
@@ -79,8 +103,8 @@ export class Session {
       try {
         return await work();
       } catch (error) {
-        if (isAway(error)) throw unavailable(error);
-        if (!isRetryable(error)) throw withoutValues(error);
+        const isRejected = isReadOnly(error) && attempt < READ_ONLY_ATTEMPTS;
+        if (!isRetryable(error) && !isRejected) throw isUnavailable(error) ? unavailable(error) : withoutValues(error);
         if (attempt === ATTEMPTS) throw unavailable(error);
         await this.clock.sleep(this.clock.random() * MAX_RETRY_PAUSE_MS * attempt);
       }
@@ -90,12 +114,15 @@ export class Session {
 
 /** A session on the configured database. Opens no connection until the first query. */
 export function openSession(database: DatabaseConfig, clock: Clock): Session {
-  return new Session({ knex: openKnex(database, QUERY_TIMEOUT_MS), dialect: database.client, clock });
+  const open = (isCausal: boolean) =>
+    knex(knexConfig(database, { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isCausal }));
+  const reader = database.client === 'mysql' ? { reader: open(false) } : {};
+  return new Session({ knex: open(true), ...reader, dialect: database.client, clock });
 }
 
-/** Knex alone. @param queryTimeoutMs the time limit of every query; without it, as migrations need it, none */
-export function openKnex(database: DatabaseConfig, queryTimeoutMs?: number): Knex {
-  return knex(knexConfig(database, queryTimeoutMs));
+/** Knex alone, without limits of time: for migrations. */
+export function openKnex(database: DatabaseConfig): Knex {
+  return knex(knexConfig(database));
 }
 
 function isConflict(error: unknown): boolean {

@@ -62,9 +62,15 @@ function hasCallerLeft(thrown: unknown): boolean {
   return code === 'ERR_STREAM_PREMATURE_CLOSE' || name === 'AbortError' || type === 'request.aborted';
 }
 
-/** The service's own errors as they are, a path that cannot be decoded as `invalid_request`, anything else as `internal_error`. */
+/**
+ * The service's own errors as they are, a path that Express cannot decode as `invalid_request`, anything else, also
+ * another `URIError`, as `internal_error`.
+ */
 function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
-  if (thrown instanceof URIError) return new AppError('invalid_request', { detail: 'path cannot be decoded' });
+  const { status } = thrown as { status?: unknown };
+  if (thrown instanceof URIError && status === 400) {
+    return new AppError('invalid_request', { detail: 'path cannot be decoded' });
+  }
   return new AppError('internal_error');
 }

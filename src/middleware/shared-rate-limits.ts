@@ -1,6 +1,7 @@
 import { type ClientRateLimitInfo, MemoryStore, type Options, type Store } from 'express-rate-limit';
 import { RedisStore } from 'rate-limit-redis';
 import { createClient } from 'redis';
+import type { RedisConfig } from '../config/redis-url.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Clock } from '../utils/clock.ts';
 import { withTimeout } from '../utils/with-timeout.ts';
@@ -14,7 +15,7 @@ const MAX_QUEUE_LENGTH = 1_000;
 const WARNING_INTERVAL_MS = 60_000;
 
 interface Dependencies {
-  redisUrl: string;
+  redis: RedisConfig;
   clock: Clock;
   logger: Logger;
 }
@@ -26,14 +27,22 @@ export class SharedRateLimits {
   private readonly logger: Logger;
   private warnedAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ redisUrl, clock, logger }: Dependencies) {
+  constructor({ redis, clock, logger }: Dependencies) {
     this.clock = clock;
     this.logger = logger;
     this.client = createClient({
-      url: redisUrl,
+      ...(redis.user === undefined ? {} : { username: redis.user }),
+      ...(redis.password === undefined ? {} : { password: redis.password }),
+      database: redis.database,
       disableOfflineQueue: true,
       commandsQueueMaxLength: MAX_QUEUE_LENGTH,
-      socket: { reconnectStrategy: RECONNECT_MS, connectTimeout: RECONNECT_MS },
+      socket: {
+        host: redis.host,
+        port: redis.port,
+        ...(redis.isEncrypted ? { tls: true } : {}),
+        reconnectStrategy: RECONNECT_MS,
+        connectTimeout: RECONNECT_MS,
+      },
     });
     this.client.on('error', (error: Error) => this.warn(error));
     this.client.connect().catch((error: Error) => this.warn(error));

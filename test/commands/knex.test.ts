@@ -80,7 +80,7 @@ describe('Knex’s command line', () => {
   it('says in one line that the server cannot be reached', async () => {
     const env = { NODE_ENV: 'production', DATABASE_URL: 'mysql://root:canary@127.0.0.1:1/none' };
     const { code, stdout, stderr } = await runToEnd(CLI, ['--cwd', root, 'migrate:latest'], env);
-    expect([code, stdout, stderr]).toEqual([1, '', 'Error: connect ECONNREFUSED 127.0.0.1:1\n']);
+    expect([code, stdout, stderr]).toEqual([1, '', 'ConnectError: cannot connect to the database: ECONNREFUSED\n']);
   });
 
   it('says in one line that a table belongs to another application', async () => {

@@ -2,9 +2,20 @@ import { describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/config.ts';
 import { KEY, PRODUCTION, problemsOf, SECRET } from '../support/variables.ts';
 
+/** The other variables whose values are text. */
+const OPTIONAL = {
+  PORT: '8081',
+  HOST: '10.0.0.1',
+  LOG_LEVEL: 'debug',
+  REDIS_URL: 'redis://:secret@redis:6379/1',
+  TRUST_PROXY: '2',
+  EVENTS_WEBHOOK_URL: 'https://app.octup.com/events',
+  EVENTS_WEBHOOK_SECRET: `whsec_${KEY.replaceAll('-', '+').replaceAll('_', '/')}`,
+};
+
 describe('the environment schema', () => {
   it.each([
-    ['PORT', ['0x50', '65536', '-1', '80.5', 'http', ' 80', '1e3', '99999999999999999999']],
+    ['PORT', ['0x50', '65536', '-1', '80.5', 'http', '8 0', '1e3', '99999999999999999999']],
     ['SIMULATOR_PORT', ['0', '65536', 'http']],
     ['LOG_LEVEL', ['loud', 'INFO']],
     [
@@ -18,7 +29,7 @@ describe('the environment schema', () => {
     ],
     [
       'QBO_REDIRECT_URI',
-      ['https://h/x?', 'https://h/x#', ' https://h/x', 'https://h/x\n', 'https:h', 'javascript:alert(1)'],
+      ['https://h/x?', 'https://h/x#', 'https://h/ x', 'https://h/\nx', 'https:h', 'javascript:alert(1)'],
     ],
     ['QBO_TOKEN_URL', ['oauth.intuit.com', '//h/x']],
     ['QBO_API_BASE_URL', ['https://h/?x=1']],
@@ -57,6 +68,32 @@ describe('the environment schema', () => {
     expect(config.encryptionKeys).toEqual([KEY, KEY]);
     expect(config.stateSecrets).toEqual([SECRET, `${SECRET}2`]);
   });
+
+  it.each([
+    ['whitespace', (value: string) => ` \t${value}\r\n`],
+    ['quotation marks', (value: string) => `"${value}"`],
+    ['apostrophes and whitespace', (value: string) => ` '${value}\n' `],
+  ])('removes %s around the value of every variable', (_, surround) => {
+    const all = { ...PRODUCTION, ...OPTIONAL };
+    const surrounded = Object.fromEntries(Object.entries(all).map(([name, value]) => [name, surround(value)]));
+    expect(loadConfig(surrounded)).toEqual(loadConfig(all));
+  });
+
+  it('treats a value of nothing but whitespace and quotation marks as unset', () => {
+    for (const REDIS_URL of [' ', '""', "' '", '\n']) expect(problemsOf({ ...PRODUCTION, REDIS_URL })).toEqual([]);
+    expect(problemsOf({ ...PRODUCTION, DATABASE_URL: '""' })).toEqual(['DATABASE_URL is required']);
+  });
+
+  it.each(Object.keys(PRODUCTION).filter((name) => name !== 'NODE_ENV' && name !== 'AUTH_DISABLED'))(
+    'rejects %s with a quotation mark at one end',
+    (name) => {
+      const value = PRODUCTION[name as keyof typeof PRODUCTION];
+      for (const stray of [`"${value}`, `${value}'`, `"${value}'`]) {
+        const problems = problemsOf({ ...PRODUCTION, [name]: stray });
+        expect(problems).toEqual([`${name} has a quotation mark at one end: remove it`]);
+      }
+    },
+  );
 
   it.each([
     ['24 hours by default', undefined, 24 * 3_600_000],

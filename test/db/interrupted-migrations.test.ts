@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import type { Knex } from 'knex';
 import { loadDatabaseConfig } from '../../src/config/config.ts';
-import type { DatabaseConfig } from '../../src/config/environment-schema.ts';
+import type { DatabaseConfig } from '../../src/config/database-url.ts';
 import { migrateDown, migrateUp, migrationNames, migrationStatus, unlockMigrations } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import { describeEachDatabase } from '../support/databases.ts';
@@ -62,7 +62,7 @@ describeEachDatabase('a migration that was interrupted', (createDatabase, kind) 
       await knex.raw(`CREATE USER '${user}'@'%' IDENTIFIED BY 'secret'`);
       try {
         await knex.raw(`GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP ON ${name}.* TO '${user}'@'%'`);
-        const limited = openKnex({ client: 'mysql', url });
+        const limited = openKnex(loadDatabaseConfig({ DATABASE_URL: url }));
         await expect(migrateUp(limited)).rejects.toMatchObject({
           name: 'MigrationError',
           message: expect.stringMatching(

@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Options, Store } from 'express-rate-limit';
 import { pino } from 'pino';
+import { parseRedisUrl } from '../../src/config/redis-url.ts';
 import { SharedRateLimits } from '../../src/middleware/shared-rate-limits.ts';
 import { closedPort } from '../support/tcp-relay.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -52,7 +53,11 @@ describe('a replica whose Redis is unavailable', () => {
 
   function connectTo(port: number): void {
     const logger = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
-    limits = new SharedRateLimits({ redisUrl: `redis://user:canary-password@127.0.0.1:${port}`, clock, logger });
+    limits = new SharedRateLimits({
+      redis: parseRedisUrl(`redis://user:canary-password@127.0.0.1:${port}`),
+      clock,
+      logger,
+    });
   }
 });
 

@@ -30,6 +30,10 @@ export class SimulatedSession extends Session {
     return this.execute(() => super.query(statement));
   }
 
+  override async read<T>(statement: (db: Knex) => PromiseLike<T>): Promise<T> {
+    return this.execute(() => super.read(statement));
+  }
+
   override async transaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
     return this.execute(async () => {
       const result = await super.transaction(work);

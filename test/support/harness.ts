@@ -261,7 +261,7 @@ export class Harness {
   }
 
   private observe({ session }: Context): void {
-    session.knex.on('query', ({ sql }: { sql: string }) => this.queries.push(sql));
+    for (const knex of session.pools()) knex.on('query', ({ sql }: { sql: string }) => this.queries.push(sql));
   }
 }
 

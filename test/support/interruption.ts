@@ -1,5 +1,5 @@
 import knex, { type Knex } from 'knex';
-import type { DatabaseConfig } from '../../src/config/environment-schema.ts';
+import type { DatabaseConfig } from '../../src/config/database-url.ts';
 import { knexConfig } from '../../src/db/knex-config.ts';
 
 const WRITE = /^(create|alter|drop|insert|update|delete|commit)/i;

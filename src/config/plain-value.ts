@@ -1,0 +1,14 @@
+/**
+ * Removes what a shell, a file or Docker's `--env-file` leaves around a variable's value: whitespace, and one pair of
+ * quotation marks.
+ */
+export function plainValue(value: string): string {
+  const trimmed = value.trim();
+  const [, , quoted] = /^(["'])(.*)\1$/s.exec(trimmed) ?? [];
+  return quoted === undefined ? trimmed : quoted.trim();
+}
+
+/** True if only one end of a value has a quotation mark: whoever wrote it meant something else. */
+export function hasStrayQuote(value: string): boolean {
+  return /^["']|["']$/.test(value);
+}

@@ -1,0 +1,125 @@
+import type { Socket } from 'node:net';
+import type { Knex } from 'knex';
+import Mysql2Client from 'knex/lib/dialects/mysql2/index.js';
+import type { Connection } from 'mysql2';
+import { ConnectError, isNodeUnavailable } from './database-errors.ts';
+import { pinSettings, type SessionUse } from './session-settings.ts';
+
+/** Knex's settings, and how its connections are used. */
+export interface MysqlKnexConfig extends Knex.Config {
+  sessionUse: SessionUse;
+  /** A connection on which nothing arrives for this time during a statement is closed; absent: no limit. */
+  statementTimeoutMs: number | undefined;
+}
+
+/** A connection of the pool. */
+interface PooledConnection extends Connection {
+  stream: Socket;
+  /** Why it must not be used again. */
+  __knex__disposed?: unknown;
+  epoch: Epoch;
+}
+
+/** The time until a server reports that it is not, or no longer, the one to use. Ends for all connections opened in it. */
+interface Epoch {
+  isOver: boolean;
+}
+
+interface Statement {
+  sql: string;
+  bindings?: unknown[];
+  options?: object;
+  response?: unknown;
+}
+
+type Done = (error: Error | null, rows: unknown, fields: unknown) => void;
+
+/** A failure of these leaves it unknown whether a transaction is open. */
+const TRANSACTION_CONTROL = /^(BEGIN|COMMIT|ROLLBACK|START TRANSACTION|SET TRANSACTION)\b/i;
+const CONNECT_STATEMENT_TIMEOUT_MS = 3_000;
+
+/**
+ * Knex's dialect for mysql2, with real prepared statements, pinned session settings, and no connection in the pool whose
+ * transaction or server is in doubt.
+ */
+export class MysqlClient extends Mysql2Client {
+  private epoch: Epoch = { isOver: false };
+
+  /** Opens a connection and pins its settings. @throws ConnectError */
+  override async acquireRawConnection(): Promise<Connection> {
+    if (this.epoch.isOver) this.epoch = { isOver: false };
+    const { epoch } = this;
+    let connection: PooledConnection | undefined;
+    try {
+      connection = (await super.acquireRawConnection()) as PooledConnection;
+      connection.epoch = epoch;
+      await this.pin(connection);
+      return connection;
+    } catch (error) {
+      if (connection) close(connection, error);
+      throw new ConnectError(error);
+    }
+  }
+
+  override async validateConnection(connection: Connection): Promise<boolean> {
+    return !(connection as PooledConnection).epoch.isOver && super.validateConnection(connection);
+  }
+
+  /** The version decides nothing that this service uses. */
+  override async checkVersion(): Promise<void> {}
+
+  override async _query(connection: Connection, query: object): Promise<unknown> {
+    const asked = query as Statement;
+    const pooled = connection as PooledConnection;
+    if (pooled.__knex__disposed) throw pooled.__knex__disposed;
+    try {
+      asked.response = await send(pooled, asked, (this.config as MysqlKnexConfig).statementTimeoutMs);
+      return asked;
+    } catch (error) {
+      const { fatal } = error as { fatal?: boolean };
+      if (isNodeUnavailable(error)) pooled.epoch.isOver = true;
+      if (fatal || isNodeUnavailable(error) || TRANSACTION_CONTROL.test(asked.sql)) close(pooled, error);
+      throw error;
+    }
+  }
+
+  private async pin(connection: PooledConnection): Promise<void> {
+    const run = async (sql: string) => {
+      const [rows] = await send(connection, { sql }, CONNECT_STATEMENT_TIMEOUT_MS);
+      return rows as Record<string, unknown>[];
+    };
+    await pinSettings(run, (this.config as MysqlKnexConfig).sessionUse);
+  }
+}
+
+/** Values are sent apart from the text: no setting of the server decides where one of them ends. */
+async function send(connection: PooledConnection, statement: Statement, timeoutMs = 0): Promise<[unknown, unknown]> {
+  const { sql, bindings = [], options } = statement;
+  const { stream } = connection;
+  const onTimeout = () => stream.destroy(timeoutError());
+  stream.setTimeout(timeoutMs, onTimeout);
+  try {
+    return await new Promise((resolve, reject) => {
+      const done: Done = (error, rows, fields) => (error ? reject(error) : resolve([rows, fields]));
+      if (bindings.length > 0) connection.execute({ sql, values: bindings as [], ...options }, done);
+      else connection.query({ sql, ...options }, done);
+    });
+  } finally {
+    stream.setTimeout(0).off('timeout', onTimeout);
+  }
+}
+
+/** As mysql2 reports its own time limit, which does not include the preparation of a statement. */
+function timeoutError(): Error {
+  return Object.assign(new Error('the server did not respond in time'), {
+    code: 'PROTOCOL_SEQUENCE_TIMEOUT',
+    fatal: true,
+  });
+}
+
+/** Closes the connection at once: the server then rolls an open transaction back. */
+function close(connection: PooledConnection, reason: unknown): void {
+  connection.__knex__disposed ??= reason;
+  connection.destroy();
+  connection.stream.destroy();
+}
