@@ -4,8 +4,8 @@ import { OAuthStates } from './auth/oauth-states.ts';
 import type { Config } from './config/config.ts';
 import { TokenCipher } from './crypto/token-cipher.ts';
 import { ConnectionEventDatastore } from './datastores/connection-event-datastore.ts';
+import { HealthDatastore } from './datastores/health-datastore.ts';
 import { MaintenanceDatastore } from './datastores/maintenance-datastore.ts';
-import { MigrationDatastore } from './datastores/migration-datastore.ts';
 import { OAuthStateDatastore } from './datastores/oauth-state-datastore.ts';
 import { OAuthTokenDatastore } from './datastores/oauth-token-datastore.ts';
 import { PendingRevocationDatastore } from './datastores/pending-revocation-datastore.ts';
@@ -145,7 +145,8 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     metrics,
     ...(jobPauseMs === undefined ? {} : { jobPauseMs }),
   });
-  const health = new Health(new MigrationDatastore(session), clock);
+  const { cipher } = services;
+  const health = new Health({ database: new HealthDatastore(session), cipher, metrics, clock, logger });
   const gateway = new Gateway({ ...services, clock, logger });
   const { redis, perMinute } = config.rateLimits;
   const sharedLimits = redis && new SharedRateLimits({ redis, clock, logger });

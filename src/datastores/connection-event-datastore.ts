@@ -57,7 +57,7 @@ export class ConnectionEventDatastore {
     limit: number,
     before?: number,
   ): Promise<RecordedEvent[]> {
-    const rows = await this.session.query((db) =>
+    const rows = await this.session.read((db) =>
       db('connection_events')
         .where({ organization_id: organizationId, accounting_system: system })
         .where('position', '<', before ?? Number.MAX_SAFE_INTEGER)

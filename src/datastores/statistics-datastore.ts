@@ -27,13 +27,13 @@ export class StatisticsDatastore {
 
   async read(): Promise<Statistics> {
     // One query after another: callers need the pool more than a scrape does.
-    const counts = await this.session.query((db) =>
+    const counts = await this.session.read((db) =>
       db('connection_counts').sum({ active: 'active', lost: 'lost' }).first(),
     );
-    const expiring = await this.session.query((db) =>
+    const expiring = await this.session.read((db) =>
       db('oauth_tokens').where('is_active', 1).orderBy('refresh_token_expires_at').first('refresh_token_expires_at'),
     );
-    const due = await this.session.query((db) =>
+    const due = await this.session.read((db) =>
       db('oauth_tokens')
         .whereNotNull('next_maintenance_at')
         .orderBy('next_maintenance_at')
@@ -56,7 +56,7 @@ export class StatisticsDatastore {
   }
 
   private async count(rows: (db: Knex) => Knex.QueryBuilder): Promise<number> {
-    const counted = await this.session.query((db) =>
+    const counted = await this.session.read((db) =>
       db
         .from(rows(db).select(db.raw('1')).limit(MAX_COUNT).as('counted'))
         .count({ total: '*' })

@@ -23,14 +23,18 @@ export class DatabaseError extends Error {
   }
 }
 
+const TLS_FAILED = 'HANDSHAKE_SSL_ERROR';
+
 /** No connection to the database could be opened, for a reason in `code`. */
 export class ConnectError extends DatabaseError {
   override readonly name = 'ConnectError';
 
   constructor(reason: unknown) {
-    const { code, name, errno } = reason as DriverError;
+    const { code, name, errno, message } = reason as DriverError;
     const known = code ?? name ?? 'unknown';
-    super(known, errno, `cannot connect to the database: ${known}`);
+    // mysql2 gives every failure of TLS one code. Only the text tells which, and contains no secret.
+    const detail = known === TLS_FAILED && message ? ` (${message.split('\n', 1)})` : '';
+    super(known, errno, `cannot connect to the database: ${known}${detail}`);
   }
 }
 
@@ -47,7 +51,7 @@ export function unavailable(error: unknown): AppError {
   return new AppError('service_unavailable', {
     detail: 'The database of this service is not available at the moment.',
     retryAfterSeconds: 5,
-    cause: new DatabaseError(code ?? name ?? 'unknown', errno),
+    cause: error instanceof DatabaseError ? error : new DatabaseError(code ?? name ?? 'unknown', errno),
   });
 }
 

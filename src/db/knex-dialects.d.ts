@@ -14,8 +14,7 @@ declare module 'knex/lib/dialects/mysql2/index.js' {
 
   /** Knex's dialect for mysql2. */
   export default class Mysql2Client extends Knex.Client {
-    acquireRawConnection(): Promise<Connection>;
-    checkVersion(connection: Connection): Promise<unknown>;
+    readonly driver: { createConnection(settings: object): Connection };
     _query(connection: Connection, query: object): Promise<unknown>;
   }
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { promisify } from 'node:util';
 import type { Knex } from 'knex';
 import Mysql2Client from 'knex/lib/dialects/mysql2/index.js';
 import type { Connection } from 'mysql2';
@@ -48,15 +49,17 @@ export class MysqlClient extends Mysql2Client {
   /** Opens a connection and pins its settings. @throws ConnectError */
   override async acquireRawConnection(): Promise<Connection> {
     if (this.epoch.isOver) this.epoch = { isOver: false };
-    const { epoch } = this;
-    let connection: PooledConnection | undefined;
+    const connection = this.driver.createConnection(this.connectionSettings) as PooledConnection;
+    connection.epoch = this.epoch;
+    connection.on('error', (error) => {
+      connection.__knex__disposed = error;
+    });
     try {
-      connection = (await super.acquireRawConnection()) as PooledConnection;
-      connection.epoch = epoch;
+      await promisify(connection.connect.bind(connection))();
       await this.pin(connection);
       return connection;
     } catch (error) {
-      if (connection) close(connection, error);
+      close(connection, error); // otherwise its socket would stay open until the server closes it
       throw new ConnectError(error);
     }
   }
@@ -64,9 +67,6 @@ export class MysqlClient extends Mysql2Client {
   override async validateConnection(connection: Connection): Promise<boolean> {
     return !(connection as PooledConnection).epoch.isOver && super.validateConnection(connection);
   }
-
-  /** The version decides nothing that this service uses. */
-  override async checkVersion(): Promise<void> {}
 
   override async _query(connection: Connection, query: object): Promise<unknown> {
     const asked = query as Statement;

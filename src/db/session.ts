@@ -34,7 +34,7 @@ interface Dependencies {
 export class Session {
   readonly knex: Knex;
   readonly reader: Knex;
-  private readonly dialect: DatabaseConfig['client'];
+  readonly dialect: DatabaseConfig['client'];
   private readonly clock: Clock;
 
   constructor({ knex, reader = knex, dialect, clock }: Dependencies) {

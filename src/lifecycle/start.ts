@@ -11,5 +11,6 @@ export async function start(): Promise<Context> {
   const context = createContext(config, logger);
   if (config.migrateAtStartup) await context.session.query(migrateUp);
   logStartupWarnings(config, logger);
+  void context.health.readiness(); // logs what is wrong, before anyone asks
   return context;
 }

@@ -1,21 +1,53 @@
-import type { MigrationDatastore } from '../datastores/migration-datastore.ts';
+import type { HealthDatastore } from '../datastores/health-datastore.ts';
+import type { Ciphertext } from '../models/connection.ts';
 import type { Readiness } from '../schemas/health.ts';
 import type { Clock } from '../utils/clock.ts';
 import { SingleFlight } from '../utils/single-flight.ts';
 import { withTimeout } from '../utils/with-timeout.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+type Checks = Readiness['checks'];
+
+/** What was found, and why it is not all well: an error's code, or the server's settings. */
+interface Finding {
+  checks: Checks;
+  reason: string | undefined;
+}
 
 const CHECK_TIMEOUT_MS = 2_000;
+/** While all is well, a write and the decryption of stored tokens are tried no more often than this. */
+const TRIAL_INTERVAL_MS = 30_000;
+const ALL_OK: Checks = { database: 'ok', migrations: 'ok', encryption_key: 'ok' };
 
-/** Checks whether this process can do its work. */
+interface Dependencies {
+  database: Pick<HealthDatastore, keyof HealthDatastore>;
+  cipher: { decrypt(ciphertext: Ciphertext): unknown };
+  metrics: Pick<Metrics, 'encryptionKeyValid'>;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** Checks whether this process can do its work, and logs when that changes. */
 export class Health {
-  private readonly migrations: Pick<MigrationDatastore, 'hasPending'>;
+  private readonly database: Dependencies['database'];
+  private readonly cipher: Dependencies['cipher'];
+  private readonly metrics: Dependencies['metrics'];
   private readonly clock: Clock;
-  private readonly flights = new SingleFlight<Readiness['checks']>();
+  private readonly logger: Logger;
+  private readonly checking = new SingleFlight<Finding>();
+  private readonly writing = new SingleFlight<void>();
   private isStopping = false;
+  private reported = ALL_OK;
+  /** When a write and a decryption last succeeded, and the server's access mode then. */
+  private tried = { at: Number.NEGATIVE_INFINITY, accessMode: '' };
 
-  constructor(migrations: Pick<MigrationDatastore, 'hasPending'>, clock: Clock) {
-    this.migrations = migrations;
+  constructor({ database, cipher, metrics, clock, logger }: Dependencies) {
+    this.database = database;
+    this.cipher = cipher;
+    this.metrics = metrics;
     this.clock = clock;
+    this.logger = logger;
   }
 
   /** From now on the process reports that it is stopping. */
@@ -23,23 +55,91 @@ export class Health {
     this.isStopping = true;
   }
 
-  /** Concurrent callers share one check, so that a flood of them does not reach the database. */
+  /** Concurrent callers share one check, so that a flood of them does not reach the database. Never throws. */
   async readiness(): Promise<Readiness> {
-    const checks = await this.flights.run('check', () => this.check());
-    const isReady = checks.database === 'ok' && checks.migrations === 'ok';
+    const { checks } = await this.checking.run('check', () => this.check());
+    const isReady = Object.values(checks).every((check) => check === 'ok');
     return { status: this.isStopping ? 'stopping' : isReady ? 'ready' : 'unavailable', checks };
   }
 
-  private async check(): Promise<Readiness['checks']> {
+  private async check(): Promise<Finding> {
+    const endsAt = this.clock.monotonicMs() + CHECK_TIMEOUT_MS;
+    const finding = await this.limited(endsAt, this.read()).then(
+      ({ accessMode, ...found }) => this.tryWork(endsAt, accessMode, found),
+      (error) => this.unusable(error),
+    );
+    this.report(finding);
+    return finding;
+  }
+
+  private async read(): Promise<Finding & { accessMode: string }> {
+    const { accessMode, unsuitable } = await this.database.readSettings();
+    const migrations = (await this.database.hasPendingMigrations()) ? 'pending' : 'ok';
+    const database = unsuitable.length > 0 ? 'unsuitable' : 'ok';
+    return { accessMode, checks: { ...ALL_OK, database, migrations }, reason: unsuitable.join() || undefined };
+  }
+
+  /** A database that is not migrated has nothing to decrypt, and no table to write to. */
+  private async tryWork(endsAt: number, accessMode: string, found: Finding): Promise<Finding> {
+    const isTried =
+      this.clock.monotonicMs() - this.tried.at < TRIAL_INTERVAL_MS && accessMode === this.tried.accessMode;
+    if (isTried || found.checks.database !== 'ok' || found.checks.migrations !== 'ok') return found;
     try {
-      const hasPending = await withTimeout(this.migrations.hasPending(), {
-        clock: this.clock,
-        timeoutMs: CHECK_TIMEOUT_MS,
-        onTimeout: () => new Error('the readiness check timed out'),
-      });
-      return { database: 'ok', migrations: hasPending ? 'pending' : 'ok' };
-    } catch {
-      return { database: 'unreachable', migrations: 'unreachable' };
+      const isKeyValid = this.canDecrypt(await this.limited(endsAt, this.database.sampleTokens()));
+      this.metrics.encryptionKeyValid.set(isKeyValid ? 1 : 0);
+      if (!isKeyValid) return { ...found, checks: { ...found.checks, encryption_key: 'wrong' } };
+    } catch (error) {
+      return this.unusable(error);
     }
+    try {
+      await this.limited(
+        endsAt,
+        this.writing.run('write', () => this.database.write()),
+      );
+    } catch (error) {
+      const { failure, code } = this.database.failureOf(error);
+      // It can be read, so a write that fails or does not end means that it accepts none.
+      const database = failure === 'unreachable' ? 'read_only' : failure;
+      return { checks: { ...found.checks, database }, reason: code };
+    }
+    this.tried = { at: this.clock.monotonicMs(), accessMode };
+    return found;
+  }
+
+  /** A token that was damaged is no proof against the key, but a group of which no token can be decrypted is. */
+  private canDecrypt(groups: Ciphertext[][]): boolean {
+    const isReadable = (token: Ciphertext) => {
+      try {
+        this.cipher.decrypt(token);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    return groups.every((tokens) => tokens.length === 0 || tokens.some(isReadable));
+  }
+
+  private unusable(error: unknown): Finding {
+    const { failure, code } = this.database.failureOf(error);
+    return { checks: { database: failure, migrations: 'unreachable', encryption_key: 'unreachable' }, reason: code };
+  }
+
+  private async limited<T>(endsAt: number, work: Promise<T>): Promise<T> {
+    const timeoutMs = Math.max(0, endsAt - this.clock.monotonicMs());
+    const onTimeout = () => Object.assign(new Error('the check timed out'), { code: 'ETIMEDOUT' });
+    return withTimeout(work, { clock: this.clock, timeoutMs, onTimeout });
+  }
+
+  private report({ checks, reason }: Finding): void {
+    const isChanged = Object.keys(checks).some(
+      (name) => checks[name as keyof Checks] !== this.reported[name as keyof Checks],
+    );
+    if (!isChanged) return;
+    this.reported = checks;
+    const mustAct =
+      checks.database === 'unsuitable' || checks.database === 'denied' || checks.encryption_key === 'wrong';
+    const isReady = Object.values(checks).every((check) => check === 'ok');
+    const event = 'readiness.changed';
+    this.logger[mustAct ? 'error' : isReady ? 'info' : 'warn']({ event, ...checks, reason }, event);
   }
 }

@@ -105,6 +105,10 @@ export function createMetrics() {
     ),
     pendingRevocations: gauge('pending_revocations', 'Grants that are to be revoked.'),
     pendingWebhooks: gauge('pending_webhooks', 'Organizations with events that are to be delivered.'),
+    encryptionKeyValid: gauge(
+      'encryption_key_valid',
+      '0 if ENCRYPTION_KEY cannot decrypt the stored tokens, otherwise 1.',
+    ),
     databaseUp: gauge('database_up', '1 if the database responds, otherwise 0.'),
     poolConnections: new Gauge({
       registers,
@@ -116,6 +120,7 @@ export function createMetrics() {
   };
   // Prometheus sees no increase when a counter appears with the value 1, and would miss the first loss.
   for (const outcome of REFRESH_OUTCOMES) metrics.refreshes.inc({ outcome }, 0);
+  metrics.encryptionKeyValid.set(1);
   for (const outcome of CALLBACK_OUTCOMES) metrics.callbacks.inc({ outcome }, 0);
   for (const status_class of STATUS_CLASSES) metrics.gatewayRequests.inc({ status_class }, 0);
   return metrics;

@@ -83,11 +83,15 @@ export const WEBHOOK: WebhookBody = {
 };
 
 /** The response of `/readyz` with status 200. */
-export const READY: Readiness = { status: 'ready', checks: { database: 'ok', migrations: 'ok' } };
+export const READY: Readiness = { status: 'ready', checks: { database: 'ok', migrations: 'ok', encryption_key: 'ok' } };
 
 /** Responses of `/readyz` with status 503. */
 export const NOT_READY: Record<string, Readiness> = {
-  unreachable: { status: 'unavailable', checks: { database: 'unreachable', migrations: 'unreachable' } },
-  pending: { status: 'unavailable', checks: { database: 'ok', migrations: 'pending' } },
-  stopping: { status: 'stopping', checks: { database: 'ok', migrations: 'ok' } },
+  unreachable: {
+    status: 'unavailable',
+    checks: { database: 'unreachable', migrations: 'unreachable', encryption_key: 'unreachable' },
+  },
+  pending: { status: 'unavailable', checks: { database: 'ok', migrations: 'pending', encryption_key: 'ok' } },
+  wrong_key: { status: 'unavailable', checks: { database: 'ok', migrations: 'ok', encryption_key: 'wrong' } },
+  stopping: { status: 'stopping', checks: { database: 'ok', migrations: 'ok', encryption_key: 'ok' } },
 };

@@ -101,7 +101,7 @@ export class OAuthService {
 
   /** Returns the organization's current connection, active or lost. Reads only the database. */
   async status(key: ConnectionKey): Promise<Connection | undefined> {
-    return this.tokens.findCurrent(key);
+    return this.tokens.readCurrent(key);
   }
 
   /** Ends the connection here, then at the provider. Does nothing if there is none. */

@@ -65,7 +65,7 @@ export class TokenManager {
    * @throws AppError `connection_not_found`, `reauthorization_required`, `provider_unavailable`, `provider_error`
    */
   async accessToken(key: ConnectionKey): Promise<OpenConnection> {
-    const connection = this.activeOrThrow(key, await this.tokens.findCurrent(key));
+    const connection = this.activeOrThrow(key, await this.tokens.readCurrent(key));
     if (policy.isFresh(connection, this.clock.now())) return this.open(connection);
     const refreshed = this.refreshOrThrow(connection);
     refreshed.catch(() => undefined); // reported by the flight, and below to the callers that wait

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import createKnex, { type Knex } from 'knex';
 import { loadDatabaseConfig } from '../../src/config/config.ts';
-import { MigrationDatastore } from '../../src/datastores/migration-datastore.ts';
+import { HealthDatastore } from '../../src/datastores/health-datastore.ts';
 import { knexConfig } from '../../src/db/knex-config.ts';
 import { migrateDown, migrateUp, migrationNames, migrationStatus } from '../../src/db/migrations.ts';
 import { openKnex, openSession, type Session } from '../../src/db/session.ts';
@@ -46,24 +46,24 @@ describeEachDatabase('the migrations', (createDatabase, kind) => {
 
   it('report which have run and which are pending', async () => {
     const names = await migrationNames();
-    const datastore = new MigrationDatastore(session);
+    const datastore = new HealthDatastore(session);
     expect(await migrationStatus(knex)).toEqual({ done: [], pending: names });
     await knex.schema.dropTableIfExists('knex_migrations');
-    expect(await datastore.hasPending()).toBe(true);
+    expect(await datastore.hasPendingMigrations()).toBe(true);
     expect(await knex.schema.hasTable('knex_migrations')).toBe(false);
     await migrateUp(knex);
     expect(await migrationStatus(knex)).toEqual({ done: names, pending: [] });
-    expect(await datastore.hasPending()).toBe(false);
+    expect(await datastore.hasPendingMigrations()).toBe(false);
     await knex('knex_migrations')
       .where({ name: names.at(-1) })
       .delete();
-    expect(await datastore.hasPending()).toBe(true);
+    expect(await datastore.hasPendingMigrations()).toBe(true);
   });
 
   it('are complete for an older replica after a newer version’s have run', async () => {
     await migrateUp(knex);
     await knex('knex_migrations').insert({ name: '29990101000000_later', batch: 2, migration_time: new Date() });
-    expect(await new MigrationDatastore(session).hasPending()).toBe(false);
+    expect(await new HealthDatastore(session).hasPendingMigrations()).toBe(false);
   });
 
   it('run once if two processes start at once', async () => {

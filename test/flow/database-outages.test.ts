@@ -10,7 +10,8 @@ import { connect, consent, disconnect, startService, status, type TestService } 
 import { closedPort, startTcpRelay, type TcpRelay } from '../support/tcp-relay.ts';
 import { until } from '../support/until.ts';
 
-const READINESS = { status: 'unavailable', checks: { database: 'unreachable', migrations: 'unreachable' } };
+const UNREACHABLE = { database: 'unreachable', migrations: 'unreachable', encryption_key: 'unreachable' };
+const READINESS = { status: 'unavailable', checks: UNREACHABLE };
 
 describe('a database that cannot be reached', () => {
   const harness = useHarness(createSqlite);
