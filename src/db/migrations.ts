@@ -88,8 +88,15 @@ function isRunningElsewhere(error: unknown): boolean {
   );
 }
 
-/** Knex calls names that it does not know a corrupt directory. Their cause is in the names. */
+/**
+ * Knex calls whatever prevents a lock a lock of another process, and names that it does not know a corrupt directory.
+ * Their cause is in the text and in the names.
+ */
 async function explained(knex: Knex, error: unknown): Promise<unknown> {
+  const { name, message } = error as Error;
+  if (name === 'MigrationLocked' && !/already locked/.test(message)) {
+    return new MigrationError(`The lock of the migrations cannot be acquired: ${message.replace(/^.* - /s, '')}`);
+  }
   if (!(error instanceof Error) || !/migration directory is corrupt/.test(error.message)) return error;
   const known = await migrationNames();
   const recorded: string[] = await knex('knex_migrations').pluck('name');
