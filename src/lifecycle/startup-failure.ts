@@ -13,6 +13,10 @@ const DATABASE_FAILURES: Record<string, string> = {
   ER_ACCESS_DENIED_ERROR: 'The database server rejects this user or password.',
   ER_ACCESS_DENIED_NO_PASSWORD_ERROR: 'The database server rejects this user or password.',
   ER_DBACCESS_DENIED_ERROR: 'The database server does not permit this user to use the database.',
+  AUTH_SWITCH_PLUGIN_ERROR:
+    "The database server requires this user to authenticate by a plugin that the driver does not have, such as MariaDB's ed25519: use mysql_native_password or caching_sha2_password.",
+  HANDSHAKE_NO_SSL_SUPPORT: 'The database server does not support TLS, which ssl-mode requires.',
+  HANDSHAKE_SSL_ERROR: "The database server's certificate is not accepted: ssl-mode and ssl-ca decide which are.",
   ER_NO_SUCH_TABLE: 'The database is not migrated: run `npm run migrate`.',
   SQLITE_CANTOPEN: 'The database file or its folder cannot be opened and written by the user of this process.',
   SQLITE_ERROR: 'The database is not migrated, or was not created by this service.',

@@ -76,6 +76,20 @@ describeEachDatabase('the migrations', (createDatabase, kind) => {
     }
   });
 
+  it.each(['update `knex_migrations_lock`', 'create table `oauth_states`', 'insert into `knex_migrations`'])(
+    'are completed after a deadlock with a migration on another node, in: %s',
+    async (statement) => {
+      const settings = knexConfig(loadDatabaseConfig({ DATABASE_URL: database.url }));
+      const deadlocked = createKnex({ ...settings, client: deadlockingClient(settings, statement) });
+      try {
+        expect(await migrateUp(deadlocked)).not.toEqual([]);
+      } finally {
+        await deadlocked.destroy();
+      }
+      expect((await migrationStatus(knex)).pending).toEqual([]);
+    },
+  );
+
   it('give every table a primary key, Knex’s own included', async () => {
     await migrateUp(knex);
     const tables = await primaryKeys(knex, kind);
@@ -200,4 +214,17 @@ async function indexedColumns(knex: Knex, kind: string): Promise<string[]> {
   }
   const [rows] = await knex.raw('SHOW INDEX FROM oauth_tokens WHERE Seq_in_index = 1');
   return rows.map(({ Column_name }: { Column_name: string }) => Column_name);
+}
+
+/** A client of which the first statement that begins with this text is chosen as the victim of a deadlock. */
+function deadlockingClient(settings: Knex.Config, statement: string): typeof Knex.Client {
+  const Client = createKnex(settings).client.constructor;
+  let isDone = false;
+  return class extends Client {
+    async _query(connection: unknown, query: { sql: string }): Promise<unknown> {
+      if (isDone || !query.sql.startsWith(statement)) return super._query(connection, query);
+      isDone = true;
+      throw Object.assign(new Error('Deadlock found'), { code: 'ER_LOCK_DEADLOCK', errno: 1213 });
+    }
+  } as unknown as typeof Knex.Client;
 }

@@ -22,6 +22,10 @@ describe('a process that cannot start', () => {
     ['ER_ACCESS_DENIED_ERROR', 'The database server rejects this user or password. See DATABASE_URL.'],
     ['ER_NO_SUCH_TABLE', 'The database is not migrated: run `npm run migrate`. See DATABASE_URL.'],
     [
+      'HANDSHAKE_SSL_ERROR',
+      "The database server's certificate is not accepted: ssl-mode and ssl-ca decide which are. See DATABASE_URL.",
+    ],
+    [
       'SQLITE_READONLY_DBMOVED',
       'The database file or its folder cannot be opened and written by the user of this process. See DATABASE_URL.',
     ],

@@ -1,0 +1,47 @@
+import { afterEach, expect, it } from '@jest/globals';
+import supertest from 'supertest';
+import { describeEachDatabase } from '../support/databases.ts';
+import { NEW_KEY, OLD_KEY, UNKNOWN_KEY } from '../support/encrypted-rows.ts';
+import { useHarness } from '../support/harness.ts';
+import { scrape } from '../support/metrics.ts';
+import { connect, startService, type TestService } from '../support/service.ts';
+
+const OK = { database: 'ok', migrations: 'ok', encryption_key: 'ok' };
+
+describeEachDatabase('readiness', (createDatabase) => {
+  const harness = useHarness(createDatabase, { env: { ENCRYPTION_KEY: OLD_KEY }, isolated: true });
+  let service: TestService | undefined;
+  afterEach(() => service?.close());
+
+  it('is unavailable with an encryption key that cannot decrypt the stored tokens', async () => {
+    await connect(harness.service, harness.simulator, 'acme');
+    await expectReadiness(UNKNOWN_KEY, 'wrong');
+    const lines = service?.logs.map((line) => JSON.parse(line)) ?? [];
+    expect(lines.filter(({ level }) => level >= 50)).toMatchObject([
+      { msg: 'readiness.changed', encryption_key: 'wrong' },
+    ]);
+  });
+
+  it.each([
+    ['the same key', OLD_KEY],
+    ['a new key before the old one', `${NEW_KEY},${OLD_KEY}`],
+  ])('is ready with %s', async (_, key) => {
+    await connect(harness.service, harness.simulator, 'acme');
+    await expectReadiness(key, 'ok');
+  });
+
+  it('is ready with any key if no token is stored, and leaves no row', async () => {
+    await expectReadiness(UNKNOWN_KEY, 'ok');
+    expect(await harness.knex('oauth_states')).toEqual([]);
+  });
+
+  async function expectReadiness(ENCRYPTION_KEY: string, encryption_key: 'ok' | 'wrong'): Promise<void> {
+    const { simulator, clock, database } = harness;
+    service = await startService({ databaseUrl: database.url, simulator, clock, env: { ENCRYPTION_KEY } });
+    const { status, body } = await supertest(service.origin).get('/readyz');
+    const isOk = encryption_key === 'ok';
+    const checks = { ...OK, encryption_key };
+    expect([status, body]).toEqual([isOk ? 200 : 503, { status: isOk ? 'ready' : 'unavailable', checks }]);
+    expect(await scrape(service)).toMatchObject({ accounting_encryption_key_valid: isOk ? 1 : 0 });
+  }
+});
