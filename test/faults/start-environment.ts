@@ -1,4 +1,5 @@
 import { type IntuitSimulatorOptions, startIntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
+import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import { environment } from '../support/environment.ts';
@@ -28,7 +29,7 @@ export async function withEnvironment(
     if (databaseServer) cleanUp.push(databaseServer.close);
     const database = await createOnServer(databaseServer?.url ?? serverUrl);
     cleanUp.push(database.drop);
-    const knex = openKnex({ client: 'mysql', url: database.url });
+    const knex = openKnex(loadDatabaseConfig({ DATABASE_URL: database.url }));
     cleanUp.push(() => knex.destroy());
     await migrateUp(knex);
     const simulator = await startIntuitSimulator(intuit);
