@@ -4,10 +4,11 @@ import type { Context } from './context.ts';
 import { AppError } from './errors.ts';
 import { allowOrigins } from './middleware/allow-origins.ts';
 import { authenticate } from './middleware/authenticate.ts';
-import { createErrorHandler, pageForBrowsers } from './middleware/error-handler.ts';
-import { errorPageStyleSource } from './middleware/error-page.ts';
+import { browserRoute } from './middleware/browser-route.ts';
+import { createErrorHandler } from './middleware/error-handler.ts';
 import { limitBody } from './middleware/limit-body.ts';
 import { observeRequests, rememberMount } from './middleware/observe-requests.ts';
+import { createConnectRouter } from './routes/connect.ts';
 import { createDocsRouter } from './routes/docs.ts';
 import { createGatewayRouter } from './routes/gateway.ts';
 import { createHealthRouter } from './routes/health.ts';
@@ -23,7 +24,10 @@ export function createApp(context: Context): Express {
   app.use(observeRequests(context));
   app.use(helmet(securityHeaders(config.production)));
   app.use(noStore);
-  app.use(['/api/v1/oauth/:system/connect', '/api/v1/oauth/:system/callback'], pageForBrowsers);
+  for (const { system } of strategies.all()) {
+    const path = `/api/v1/oauth/${system}`;
+    app.use([`${path}/connect`, `${path}/callback`], browserRoute({ ...context, system }));
+  }
   app.use(allowOrigins(config));
   app.use(limitBody);
 
@@ -33,7 +37,12 @@ export function createApp(context: Context): Express {
   app.use(['/api/v1', ...nativeRoots], authenticate({ ...context, limitRejected: context.rateLimits.rejected }));
   for (const strategy of strategies.all()) {
     const { nativePath } = strategy.profile.api;
-    app.use(`/api/v1/oauth/${strategy.system}`, rememberMount, createOAuthRouter(context, strategy));
+    app.use(
+      `/api/v1/oauth/${strategy.system}`,
+      rememberMount,
+      createConnectRouter(context, strategy),
+      createOAuthRouter(context, strategy),
+    );
     app.use(
       [`/api/v1/${strategy.system}`, ...(nativePath ? [nativePath] : [])],
       rememberMount,
@@ -45,7 +54,7 @@ export function createApp(context: Context): Express {
     if (!isDecodable(request.path)) throw new AppError('invalid_request', { detail: 'path cannot be decoded' });
     throw new AppError('not_found');
   });
-  app.use(createErrorHandler(logger, config.frontendUrl));
+  app.use(createErrorHandler(logger, context.returnPages));
   return app;
 }
 
@@ -64,7 +73,6 @@ function securityHeaders(production: boolean): Parameters<typeof helmet>[0] {
       useDefaults: false,
       directives: {
         defaultSrc: ["'none'"],
-        styleSrc: [errorPageStyleSource],
         baseUri: ["'none'"],
         formAction: ["'none'"],
         frameAncestors: ["'none'"],
@@ -76,6 +84,6 @@ function securityHeaders(production: boolean): Parameters<typeof helmet>[0] {
 }
 
 const noStore: express.RequestHandler = (_request, response, next) => {
-  response.set('Cache-Control', 'no-store');
+  response.set('Cache-Control', 'no-cache, no-store');
   next();
 };

@@ -1,6 +1,8 @@
 import { CallerAuthenticator } from './auth/caller-authenticator.ts';
+import { Confirmations } from './auth/confirmations.ts';
 import { ConnectLinks } from './auth/connect-links.ts';
 import { OAuthStates } from './auth/oauth-states.ts';
+import { ReturnPages } from './auth/return-pages.ts';
 import type { Config } from './config/config.ts';
 import { TokenCipher } from './crypto/token-cipher.ts';
 import { ConnectionEventDatastore } from './datastores/connection-event-datastore.ts';
@@ -8,6 +10,7 @@ import { HealthDatastore } from './datastores/health-datastore.ts';
 import { MaintenanceDatastore } from './datastores/maintenance-datastore.ts';
 import { OAuthStateDatastore } from './datastores/oauth-state-datastore.ts';
 import { OAuthTokenDatastore } from './datastores/oauth-token-datastore.ts';
+import { PendingGrantDatastore } from './datastores/pending-grant-datastore.ts';
 import { PendingRevocationDatastore } from './datastores/pending-revocation-datastore.ts';
 import { StatisticsDatastore } from './datastores/statistics-datastore.ts';
 import { WebhookQueueDatastore } from './datastores/webhook-queue-datastore.ts';
@@ -15,6 +18,7 @@ import { openSession, type Session } from './db/session.ts';
 import { CleanUpJob } from './jobs/clean-up-job.ts';
 import type { Job } from './jobs/job.ts';
 import { MaintenanceJob } from './jobs/maintenance-job.ts';
+import { PendingGrantJob } from './jobs/pending-grant-job.ts';
 import { RevocationJob } from './jobs/revocation-job.ts';
 import { WebhookJob } from './jobs/webhook-job.ts';
 import { Worker } from './jobs/worker.ts';
@@ -24,7 +28,11 @@ import { DatabaseGauges } from './observability/database-gauges.ts';
 import { Health } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
+import { CallbackFlow } from './services/callback-flow.ts';
+import { ConnectionChanges } from './services/connection-changes.ts';
 import { Gateway } from './services/gateway.ts';
+import { GrantCompleter } from './services/grant-completer.ts';
+import { GrantReceiver } from './services/grant-receiver.ts';
 import { GrantRevoker } from './services/grant-revoker.ts';
 import { OAuthService } from './services/oauth-service.ts';
 import { RefreshCooldown } from './services/refresh-cooldown.ts';
@@ -43,6 +51,10 @@ export interface ServiceDependencies {
   strategies: readonly AccountingStrategy[];
   encryptionKeys: readonly string[];
   stateSecrets: readonly string[];
+  /** Whether a connection takes effect only after the frontend has confirmed it. */
+  connectConfirmation?: boolean;
+  /** Where users start; absent if it is not known. */
+  frontendUrl?: string;
   /** Where events are posted; absent if they are not. */
   webhook: Config['webhook'];
   clock: Clock;
@@ -60,6 +72,8 @@ export function buildServices(dependencies: ServiceDependencies) {
     session,
     encryptionKeys,
     stateSecrets,
+    connectConfirmation: needsConfirmation = false,
+    frontendUrl,
     webhook,
     clock,
     logger,
@@ -75,7 +89,8 @@ export function buildServices(dependencies: ServiceDependencies) {
   const revocations = new PendingRevocationDatastore({ session, clock });
   const tokens = new OAuthTokenDatastore({ session, clock, events, revocations });
   const connections = new MaintenanceDatastore({ session, clock, events });
-  const consumedStates = new OAuthStateDatastore(session);
+  const consumedStates = new OAuthStateDatastore({ session, events });
+  const grants = new PendingGrantDatastore({ session, clock, tokens, states: consumedStates, events, revocations });
 
   const shared = { strategies, tokens, cipher, clock, logger };
   const revoker = new GrantRevoker({ ...shared, pending: revocations });
@@ -85,11 +100,26 @@ export function buildServices(dependencies: ServiceDependencies) {
   const refresher = new TokenRefresher({ ...shared, leases, saver, cooldown, metrics });
   const tokenManager = new TokenManager({ ...shared, refresher, cooldown, backgroundTasks });
   const states = new OAuthStates(stateSecrets, clock);
-  const oauthService = new OAuthService({ ...shared, events, consumedStates, states, revoker, backgroundTasks });
+  const confirmations = new Confirmations(stateSecrets);
+  const changes = new ConnectionChanges({ ...shared, revoker, backgroundTasks });
+  const completer = new GrantCompleter({ ...shared, grants, consumedStates, revoker, changes, needsConfirmation });
+  const receiver = new GrantReceiver({ ...shared, grants, completer, revoker, backgroundTasks });
+  const flow = { ...shared, events, consumedStates, states, confirmations };
+  const callbackFlow = new CallbackFlow({ ...flow, receiver, frontendUrl });
+  const oauthService = new OAuthService({
+    ...flow,
+    connections,
+    grants,
+    callbackFlow,
+    completer,
+    changes,
+    backgroundTasks,
+  });
 
   const webhookJob = webhook && new WebhookJob({ receiver: webhook, events, queues, clock, logger });
   const jobs = [
     new MaintenanceJob({ ...shared, connections, tokenManager, pauseMs }),
+    new PendingGrantJob({ ...shared, grants, completer, pauseMs }),
     new RevocationJob({ strategies, pending: revocations, revoker, clock, pauseMs }),
     ...(webhookJob ? [webhookJob] : []),
     new CleanUpJob({ states: consumedStates, events, clock }),
@@ -102,16 +132,19 @@ export function buildServices(dependencies: ServiceDependencies) {
     tokens,
     events,
     tokenManager,
+    states,
     oauthService,
     worker,
     backgroundTasks,
     /** Begins no more work that the end of the process would interrupt. */
     stop: () => {
       tokenManager.stop();
+      receiver.stop();
       webhookJob?.stop();
     },
     /** Waits for the work that outlives its request. */
     drain: async () => {
+      receiver.stop();
       await worker.stop();
       await backgroundTasks.drain();
       await webhookJob?.close();
@@ -139,6 +172,8 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     strategies,
     encryptionKeys: config.encryptionKeys,
     stateSecrets: config.stateSecrets,
+    connectConfirmation: config.connectConfirmation,
+    frontendUrl: config.frontendUrl,
     webhook: config.webhook,
     clock,
     logger,
@@ -163,6 +198,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     databaseGauges: new DatabaseGauges({ statistics: new StatisticsDatastore(session), metrics, clock }),
     authenticator: new CallerAuthenticator(config.callers, clock),
     links: new ConnectLinks(config.stateSecrets, clock),
+    returnPages: new ReturnPages(config.frontendUrls),
     rateLimits: createRateLimits(perMinute, (name) => sharedLimits?.createStore(name)),
     /** Begins no more work that the end of the process would interrupt. */
     stop: () => {

@@ -33,8 +33,14 @@ export const ERRORS = {
   company_mismatch: {
     status: 400,
     title: 'Bad Request',
-    meaning: 'the new token does not give access to the company named by `realmId`',
+    meaning: 'the new token does not give access to the company named by `realmId`, or the link is for another company',
     detail: 'The sign-in does not give access to the chosen company. Please connect again.',
+  },
+  invalid_confirmation: {
+    status: 400,
+    title: 'Bad Request',
+    meaning: "the confirmation is wrong, expired, used, or another organization's",
+    detail: 'This connection can no longer be confirmed. Please start connecting again.',
   },
   unauthorized: {
     status: 401,

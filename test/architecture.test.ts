@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** The layers from the bottom to the top, and what each may import besides its own files. */
 const MAY_IMPORT: Record<string, string[]> = {
   errors: [],
-  models: [],
+  models: ['errors'],
   utils: ['errors'],
   crypto: ['models'],
   config: ['crypto', 'utils'],

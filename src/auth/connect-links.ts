@@ -1,19 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { open, sign } from '../crypto/signed-payload.ts';
 import { AppError } from '../errors.ts';
-import type { AccountingSystem, ConnectionKey, OrganizationId } from '../models/connection.ts';
+import type { AccountingSystem, ConnectionKey, OrganizationId, RealmId } from '../models/connection.ts';
+import type { FlowOptions } from '../models/pending-grant.ts';
 import type { Clock } from '../utils/clock.ts';
-
-/** How long a link is valid. */
-const LINK_LIFETIME_MS = 5 * 60_000;
 
 const PURPOSE = 'connect-link';
 
-/** What a link contains: which organization it connects, and who created it. */
-export interface ConnectLink extends ConnectionKey {
+/** What a link contains: which organization it connects and how, and who created it. */
+export interface ConnectLink extends ConnectionKey, Pick<FlowOptions, 'returnUrl' | 'pinnedRealmId'> {
   id: string;
   actor: string;
   expiresAt: Date;
+}
+
+/** What the creator of a link may choose. */
+export interface LinkOptions extends Pick<FlowOptions, 'returnUrl' | 'pinnedRealmId'> {
+  lifetimeMs: number;
 }
 
 interface Payload {
@@ -23,6 +26,9 @@ interface Payload {
   actor: string;
   /** Milliseconds since 1970. */
   expires: number;
+  returnUrl?: string | undefined;
+  /** The only company that the link connects. */
+  company?: RealmId | undefined;
 }
 
 /** Issues and verifies the links that let a browser without credentials start a connection, and do nothing else. */
@@ -35,24 +41,38 @@ export class ConnectLinks {
     this.clock = clock;
   }
 
-  issue({ organizationId, system }: ConnectionKey, actor: string): { link: string; expiresAt: Date } {
-    const expires = this.clock.now().getTime() + LINK_LIFETIME_MS;
+  issue(
+    { organizationId, system }: ConnectionKey,
+    actor: string,
+    { lifetimeMs, returnUrl, pinnedRealmId }: LinkOptions,
+  ): { link: string; expiresAt: Date } {
+    const expires = this.clock.now().getTime() + lifetimeMs;
     const payload: Payload = {
       id: randomBytes(16).toString('base64url'),
       organization: organizationId,
       system,
       actor,
       expires,
+      returnUrl,
+      company: pinnedRealmId,
     };
     return { link: sign(PURPOSE, payload, this.secrets[0] ?? ''), expiresAt: new Date(expires) };
   }
 
   /** @throws AppError `unauthorized` if it is altered, expired or for another accounting system. */
   verify(link: string, system: AccountingSystem): ConnectLink {
-    const payload = open<Payload>(PURPOSE, link, this.secrets);
-    if (payload?.system !== system || payload.expires <= this.clock.now().getTime()) throw linkRejected();
-    const { id, organization, actor, expires } = payload;
-    return { id, organizationId: organization, system, actor, expiresAt: new Date(expires) };
+    const content = this.read(link, system);
+    if (!content || content.expiresAt <= this.clock.now()) throw linkRejected();
+    return content;
+  }
+
+  /** Returns what a link of this service contains, expired or not; undefined for any other text. */
+  read(link: unknown, system: AccountingSystem): ConnectLink | undefined {
+    const payload = typeof link === 'string' ? open<Payload>(PURPOSE, link, this.secrets) : undefined;
+    if (payload?.system !== system) return undefined;
+    const { id, organization, actor, expires, returnUrl, company } = payload;
+    const expiresAt = new Date(expires);
+    return { id, organizationId: organization, system, actor, expiresAt, returnUrl, pinnedRealmId: company };
   }
 }
 

@@ -34,8 +34,12 @@ export interface Config {
   simulatorPort: number | undefined;
   encryptionKeys: string[];
   stateSecrets: string[];
-  /** Without a trailing slash. */
+  /** Where browsers return to by default. Without a trailing slash. */
   frontendUrl: string;
+  /** Every frontend, the default one first. Without a trailing slash. */
+  frontendUrls: string[];
+  /** True if a connection takes effect only after the frontend has confirmed it. */
+  connectConfirmation: boolean;
   callers: {
     apiKeys: { name: string; key: string }[];
     /** Absent if users' JWTs are not accepted. */
@@ -102,7 +106,9 @@ export function loadConfig(environment: Environment): Config {
     simulatorPort: simulated ? env.SIMULATOR_PORT : undefined,
     encryptionKeys: env.ENCRYPTION_KEY,
     stateSecrets: env.OAUTH_STATE_SECRET,
-    frontendUrl: env.FRONTEND_URL,
+    frontendUrl: env.FRONTEND_URL[0] ?? '',
+    frontendUrls: env.FRONTEND_URL,
+    connectConfirmation: env.CONNECT_CONFIRMATION,
     callers: {
       apiKeys: env.API_KEYS ?? [],
       jwt:

@@ -32,6 +32,18 @@ export function list(isItem: (item: string) => boolean, message: string) {
     .refine((items) => items.every(isItem), message);
 }
 
+/** Comma-separated http URLs without query; their trailing slashes are removed. */
+export function httpUrls(production: boolean) {
+  const url = httpUrl({ production, allowQuery: false });
+  return required().transform((text, context) => {
+    const urls = text.split(',').map((item) => item.trim());
+    const issues = urls.flatMap((item) => url.safeParse(item).error?.issues ?? []);
+    for (const { message } of issues.slice(0, 1))
+      context.addIssue(urls.length > 1 ? `${message}, each of them` : message);
+    return urls.map(withoutTrailingSlash);
+  });
+}
+
 /** An http URL without credentials or fragment. In production it must be https, unless its host is loopback. */
 export function httpUrl({ production, allowQuery }: { production: boolean; allowQuery: boolean }) {
   const form = allowQuery ? /^https?:\/\/[^@#\s]+$/ : /^https?:\/\/[^@?#\s]+$/;

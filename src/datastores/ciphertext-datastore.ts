@@ -1,9 +1,13 @@
+import type { Knex } from 'knex';
 import type { BoundTokens, TokenOwner } from '../crypto/token-cipher.ts';
 import type { Session } from '../db/session.ts';
 import { NO_CIPHERTEXT, type OAuthTokenRow } from '../db/tables.ts';
 import type { Ciphertext } from '../models/connection.ts';
 
-/** The tokens of one row of `oauth_tokens`. */
+/** The tables whose rows have tokens that are bound to them, in columns of the same names. */
+export type TokenTable = 'oauth_tokens' | 'pending_grants';
+
+/** The tokens of one row of a `TokenTable`. */
 export interface StoredTokens extends TokenOwner {
   tokens: BoundTokens;
 }
@@ -27,13 +31,14 @@ export class CiphertextDatastore {
     const tokens = await this.session.query((db) =>
       db('oauth_tokens').whereNot('refresh_token', NO_CIPHERTEXT).count({ total: '*' }).first(),
     );
+    const grants = await this.session.query((db) => db('pending_grants').count({ total: '*' }).first());
     const revocations = await this.session.query((db) => db('pending_revocations').count({ total: '*' }).first());
-    return Number(tokens?.total ?? 0) + Number(revocations?.total ?? 0);
+    return [tokens, grants, revocations].reduce((sum, row) => sum + Number(row?.total ?? 0), 0);
   }
 
-  async listTokens(afterId: string, limit: number): Promise<StoredTokens[]> {
+  async listTokens(afterId: string, limit: number, table: TokenTable = 'oauth_tokens'): Promise<StoredTokens[]> {
     const rows = await this.session.query((db) =>
-      db('oauth_tokens')
+      rowsOf(db, table)
         .whereNot('refresh_token', NO_CIPHERTEXT)
         .where('token_id', '>', afterId)
         .orderBy('token_id')
@@ -44,9 +49,9 @@ export class CiphertextDatastore {
   }
 
   /** Returns a row's tokens as they are now, or undefined if it has none any more. */
-  async findTokens(tokenId: string): Promise<StoredTokens | undefined> {
+  async findTokens(tokenId: string, table: TokenTable = 'oauth_tokens'): Promise<StoredTokens | undefined> {
     const row = await this.session.query((db) =>
-      db('oauth_tokens')
+      rowsOf(db, table)
         .where('token_id', tokenId)
         .whereNot('refresh_token', NO_CIPHERTEXT)
         .first(...TOKEN_COLUMNS),
@@ -55,9 +60,13 @@ export class CiphertextDatastore {
   }
 
   /** Replaces a row's tokens. False if they changed since they were read. */
-  async replaceTokens({ tokenId, tokens }: StoredTokens, rotated: BoundTokens): Promise<boolean> {
+  async replaceTokens(
+    { tokenId, tokens }: StoredTokens,
+    rotated: BoundTokens,
+    table: TokenTable = 'oauth_tokens',
+  ): Promise<boolean> {
     const changed = await this.session.query((db) =>
-      db('oauth_tokens')
+      rowsOf(db, table)
         .where({ token_id: tokenId, access_token: tokens.accessToken, refresh_token: tokens.refreshToken })
         .update({
           access_token: rotated.accessToken,
@@ -96,6 +105,11 @@ export class CiphertextDatastore {
     );
     return changed > 0;
   }
+}
+
+/** For the compiler every table is the first: the columns that are used here are the same. */
+function rowsOf(db: Knex, table: TokenTable) {
+  return db(table as 'oauth_tokens');
 }
 
 const TOKEN_COLUMNS = [

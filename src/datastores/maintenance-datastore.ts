@@ -1,11 +1,14 @@
 import type { Session } from '../db/session.ts';
 import type { OAuthTokenUpdate } from '../db/tables.ts';
-import type { AccountingSystem, ActiveConnection, Connection, LostConnection } from '../models/connection.ts';
+import type { AccountingSystem, ActiveConnection, Connection, LostConnection, RealmId } from '../models/connection.ts';
 import { type ConnectionEvent, SERVICE } from '../models/connection-event.ts';
-import type { Clock } from '../utils/clock.ts';
+import { type Clock, fromNow } from '../utils/clock.ts';
 import { countChange } from './connection-counts.ts';
 import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
 import { NO_LEASE, NO_TOKENS, toConnection } from './oauth-token-row.ts';
+
+/** Anyone can request a verification. */
+const VERIFICATION_INTERVAL_MS = 60_000;
 
 interface Dependencies {
   session: Session;
@@ -53,6 +56,21 @@ export class MaintenanceDatastore {
   async saveCompany(connection: Connection, name: string | undefined): Promise<void> {
     const now = this.clock.now();
     await this.update(connection, { last_verified_at: now, ...(name === undefined ? {} : { company_name: name }) });
+  }
+
+  /** Makes a company's active connections due for verification, each no more than once a minute. */
+  async requestVerification(system: AccountingSystem, realmId: RealmId): Promise<void> {
+    const now = this.clock.now();
+    await this.session.query((db) =>
+      db('oauth_tokens')
+        .where({ realm_id: realmId, accounting_system: system, is_active: 1 })
+        .where((last) =>
+          last
+            .whereNull('verification_requested_at')
+            .orWhere('verification_requested_at', '<=', fromNow(this.clock, -VERIFICATION_INTERVAL_MS)),
+        )
+        .update({ verification_requested_at: now, next_maintenance_at: now }),
+    );
   }
 
   /** Ends a connection whose company the provider never confirmed and now denies. Returns the event. */

@@ -109,18 +109,43 @@ export class OAuthTokenDatastore {
     return this.session.transaction(async (trx) => {
       const current = await this.selectCurrent(trx, connection);
       if (current?.tokenId === connection.tokenId) return undefined;
-      if (current) await this.end(trx, current, 'replaced');
-      await trx('oauth_tokens').insert(toRow(connection, nextMaintenanceAt, this.clock.now()));
-      await countChange({ trx, clock: this.clock, from: current?.state, to: 'active' });
-      const event = await this.record(trx, connection, {
-        type: current ? 'reconnected' : 'connected',
-        actor,
-        intuitTid: connection.intuitTid,
-      });
-      // The same company's old tokens are not revoked: that could end the new grant.
-      const isOtherCompany = current && current.realmId !== connection.realmId;
-      return { event, revocation: isOtherCompany ? await this.scheduleRevocation(trx, current) : undefined };
+      return this.replaceIn(trx, connection, { actor, nextMaintenanceAt });
     });
+  }
+
+  /** The same, in a transaction that changes more. */
+  async replaceIn(
+    trx: Knex.Transaction,
+    connection: NewConnection,
+    { actor, nextMaintenanceAt }: { actor: string; nextMaintenanceAt: Date },
+  ): Promise<EndedConnection> {
+    const current = await this.selectCurrent(trx, connection);
+    if (current) await this.end(trx, current, 'replaced');
+    await trx('oauth_tokens').insert(toRow(connection, nextMaintenanceAt, this.clock.now()));
+    await countChange({ trx, clock: this.clock, from: current?.state, to: 'active' });
+    const event = await this.record(trx, connection, {
+      type: current ? 'reconnected' : 'connected',
+      actor,
+      intuitTid: connection.intuitTid,
+    });
+    // The same company's old tokens are not revoked: that could end the new grant.
+    const isOtherCompany = current && current.realmId !== connection.realmId;
+    return { event, revocation: isOtherCompany ? await this.scheduleRevocation(trx, current) : undefined };
+  }
+
+  /** True if the organization's connection was made, replaced or disconnected after an instant. */
+  async hasChangedSince(db: Knex, { organizationId, system }: ConnectionKey, instant: Date): Promise<boolean> {
+    const row = await db('oauth_tokens')
+      .where({ organization_id: organizationId, accounting_system: system })
+      .where((change) =>
+        change
+          .where('created_at', '>', instant)
+          .orWhere((ended) =>
+            ended.where('deactivated_at', '>', instant).whereIn('deactivation_reason', ['disconnected', 'replaced']),
+          ),
+      )
+      .first('token_id');
+    return row !== undefined;
   }
 
   /**

@@ -67,6 +67,7 @@ export function toConnection(row: OAuthTokenRow): Connection {
       nextAt: toInstant(row.next_maintenance_at),
       recoveryAttempts: row.recovery_attempts,
       expiryNotifiedAt: toInstant(row.expiry_notified_at),
+      verificationRequestedAt: toInstant(row.verification_requested_at),
     },
   } as const;
   if (row.is_active === 1) return { ...stored, state: 'active', tokens: toTokens(row) };

@@ -24,6 +24,22 @@ export async function createTable(
   }
 }
 
+/** Adds a column, unless an interrupted run already added it. */
+export async function addColumn(
+  knex: Knex,
+  table: string,
+  { name, define }: { name: string; define: (table: Knex.AlterTableBuilder) => void },
+): Promise<void> {
+  if (!(await knex.schema.hasColumn(table, name))) await knex.schema.alterTable(table, define);
+}
+
+/** Drops a column, if it is there. Without Knex's own statement, which rebuilds the whole table on SQLite. */
+export async function dropColumn(knex: Knex, table: string, name: string): Promise<void> {
+  if ((await knex.schema.hasTable(table)) && (await knex.schema.hasColumn(table, name))) {
+    await knex.raw('ALTER TABLE ?? DROP COLUMN ??', [table, name]);
+  }
+}
+
 /** Creates an index, unless an interrupted run already created it. */
 export async function addIndex(knex: Knex, table: string, columns: string[]): Promise<void> {
   const name = `${table}_${columns.join('_')}_index`;

@@ -7,6 +7,7 @@ import type {
   RealmId,
 } from '../models/connection.ts';
 import type { ConnectionEventType } from '../models/connection-event.ts';
+import type { CallbackOutcome, PendingGrant } from '../models/pending-grant.ts';
 
 /** An instant as the driver returns it: a Date from MySQL, milliseconds since 1970 from SQLite. */
 export type StoredInstant = Date | number;
@@ -46,6 +47,8 @@ export interface OAuthTokenRow {
   next_maintenance_at: StoredInstant | null;
   recovery_attempts: number;
   expiry_notified_at: StoredInstant | null;
+  /** When the provider reported that the company may have been disconnected; older than the verification that followed. */
+  verification_requested_at: StoredInstant | null;
   created_at: StoredInstant;
   updated_at: StoredInstant;
   /** Generated: 1 while the row is the organization's current connection, otherwise null. */
@@ -56,6 +59,38 @@ export interface OAuthTokenRow {
 interface OAuthStateRow {
   state_id: string;
   expires_at: StoredInstant;
+  /** How the state's callback ended; null while it is in progress, and for a link. */
+  outcome: CallbackOutcome['kind'] | null;
+  /** The error's code, or the pending grant's ID. */
+  outcome_detail: string | null;
+}
+
+/** A row of `pending_grants`. */
+export interface PendingGrantRow {
+  /** The ID that the connection will have: the tokens are bound to it. */
+  token_id: string;
+  organization_id: OrganizationId;
+  accounting_system: AccountingSystem;
+  realm_id: RealmId;
+  access_token: Ciphertext;
+  refresh_token: Ciphertext;
+  token_digest: string;
+  access_token_expires_at: StoredInstant;
+  refresh_token_expires_at: StoredInstant;
+  is_refresh_expiry_assumed: 0 | 1;
+  authorization_expires_at: StoredInstant | null;
+  intuit_tid: string | null;
+  actor: string;
+  state_id: string;
+  pinned_realm_id: RealmId | null;
+  link_id: string | null;
+  link_expires_at: StoredInstant | null;
+  phase: PendingGrant['phase'];
+  company_name: string | null;
+  verified_at: StoredInstant | null;
+  confirmable_until: StoredInstant | null;
+  next_attempt_at: StoredInstant;
+  created_at: StoredInstant;
 }
 
 /** A row of `connection_events`. */
@@ -124,7 +159,8 @@ type OAuthTokenInsert = Insertable<
   | 'is_refresh_failing'
   | 'last_refreshed_at'
   | 'recovery_attempts'
-  | 'expiry_notified_at',
+  | 'expiry_notified_at'
+  | 'verification_requested_at',
   'current_key'
 >;
 
@@ -139,7 +175,7 @@ export type OAuthTokenUpdate = Updatable<
 declare module 'knex/types/tables.js' {
   interface Tables {
     oauth_tokens: Knex.CompositeTableType<OAuthTokenRow, OAuthTokenInsert, OAuthTokenUpdate>;
-    oauth_states: OAuthStateRow;
+    oauth_states: Knex.CompositeTableType<OAuthStateRow, Insertable<OAuthStateRow, 'outcome' | 'outcome_detail'>>;
     connection_events: Knex.CompositeTableType<ConnectionEventRow, Omit<ConnectionEventRow, 'position'>, never>;
     webhook_queues: Knex.CompositeTableType<
       WebhookQueueRow,
@@ -147,6 +183,7 @@ declare module 'knex/types/tables.js' {
       Updatable<WebhookQueueRow>
     >;
     pending_revocations: Knex.CompositeTableType<PendingRevocationRow, Insertable<PendingRevocationRow, 'attempts'>>;
+    pending_grants: PendingGrantRow;
     connection_counts: ConnectionCountRow;
   }
 }

@@ -3,12 +3,12 @@ import type { RequestHandler } from 'express';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 
-/** Lets pages of the frontend's origin call, and rejects a POST from a page of any other origin. */
+/** Lets pages of the frontends' origins call, and rejects a POST from a page of any other origin. */
 export function allowOrigins(config: Config): RequestHandler[] {
-  const frontend = new URL(config.frontendUrl).origin;
+  const frontends = config.frontendUrls.map((url) => new URL(url).origin);
   const own = new URL(config.quickbooks.redirectUri).origin;
   const handleCors = cors({
-    origin: frontend,
+    origin: frontends,
     methods: ['GET', 'HEAD', 'POST'],
     allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
     exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy'],
@@ -22,7 +22,7 @@ export function allowOrigins(config: Config): RequestHandler[] {
     },
     (request, _response, next) => {
       const { origin } = request.headers;
-      if (request.method === 'POST' && origin !== undefined && origin !== frontend && origin !== own) {
+      if (request.method === 'POST' && origin !== undefined && origin !== own && !frontends.includes(origin)) {
         throw new AppError('forbidden', { detail: 'Pages of this origin may not call this service.' });
       }
       next();

@@ -4,7 +4,7 @@ import type { ConnectLink, ConnectLinks } from '../auth/connect-links.ts';
 import { hasCode } from '../errors.ts';
 import type { AccountingSystem } from '../models/connection.ts';
 
-const PUBLIC = /^\/api\/v1\/oauth\/[^/]+\/callback$/;
+const PUBLIC = /^\/api\/v1\/oauth\/[^/]+\/(callback|disconnected)$/;
 const CONNECT = /^\/api\/v1\/oauth\/([^/]+)\/connect\/[^/]+$/;
 
 interface Dependencies {
@@ -16,7 +16,7 @@ interface Dependencies {
 
 /**
  * Requires credentials for everything that comes after it, including routes that are added later. Exceptions: the
- * callback, which its state and cookie protect, and connect with a link.
+ * callback, which its state and cookie protect, the page for users who disconnected at the provider, and connect with a link.
  */
 export function authenticate({ authenticator, links, limitRejected }: Dependencies): RequestHandler {
   return async (request, response, next) => {

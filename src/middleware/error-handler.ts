@@ -1,19 +1,18 @@
-import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
+import type { ErrorRequestHandler, Request, Response } from 'express';
+import type { ReturnPages } from '../auth/return-pages.ts';
 import { AppError, ERRORS } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Problem } from '../schemas/problem.ts';
-import { errorPage } from './error-page.ts';
+import { redirect } from './browser-route.ts';
 
-/** Marks a route that users open: a browser that prefers HTML gets its errors as pages. */
-export const pageForBrowsers: RequestHandler = (_request, response, next) => {
-  response.locals.hasErrorPage = true;
-  next();
-};
-
-/** The one place where an error becomes a response: `application/problem+json` (RFC 9457), or a page for a browser. */
-export function createErrorHandler(logger: Logger, frontendUrl: string): ErrorRequestHandler {
+/**
+ * The one place where an error becomes a response: `application/problem+json` (RFC 9457), or a browser's redirect to the
+ * frontend: no page is rendered at a URL that contains a code, a state or a link.
+ */
+export function createErrorHandler(logger: Logger, returnPages: ReturnPages): ErrorRequestHandler {
   return (thrown, request, response, _next) => {
-    const context = { request_id: request.id, organization_id: response.locals.organizationId };
+    const { organizationId, browserFlow } = response.locals;
+    const context = { request_id: request.id, organization_id: organizationId };
     if (response.headersSent || response.destroyed) {
       if (!hasCallerLeft(thrown))
         logger.warn({ event: 'response.cut_off', ...context, err: thrown }, 'response.cut_off');
@@ -28,14 +27,15 @@ export function createErrorHandler(logger: Logger, frontendUrl: string): ErrorRe
       logger.warn({ event: 'service.unavailable', ...context, reason: causeOf(error) }, 'service.unavailable');
     }
     if (error.code === 'payload_too_large') response.set('Connection', 'close'); // the rest of the body is not read
+    if (browserFlow && prefersHtml(request, response)) {
+      const { system, returnUrl } = browserFlow;
+      const outcome = { connected: 'false', system, error: error.code, request_id: request.id } as const;
+      redirect(response, returnPages.withOutcome(returnUrl, outcome));
+      return;
+    }
     if (error.code === 'unauthorized') response.set('WWW-Authenticate', 'Bearer');
     if (error.retryAfterSeconds !== undefined) response.set('Retry-After', String(error.retryAfterSeconds));
-    response.status(ERRORS[error.code].status);
-    if (prefersPage(request, response)) {
-      response.type('html').send(errorPage({ detail: error.detail, requestId: request.id, frontendUrl }));
-    } else {
-      response.type('application/problem+json').json(toProblem(error, request.id));
-    }
+    response.status(ERRORS[error.code].status).type('application/problem+json').json(toProblem(error, request.id));
   };
 }
 
@@ -51,8 +51,8 @@ function causeOf({ cause }: AppError): string | undefined {
   return typeof code === 'string' ? code : cause.name;
 }
 
-function prefersPage(request: Request, response: Response): boolean {
-  if (!response.locals.hasErrorPage) return false;
+/** True for a browser that a user looks at. */
+function prefersHtml(request: Request, response: Response): boolean {
   response.vary('Accept');
   return request.accepts(['application/problem+json', 'application/json', 'html']) === 'html';
 }

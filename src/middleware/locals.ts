@@ -3,6 +3,7 @@ import type { Caller } from '../auth/caller-authenticator.ts';
 import type { ConnectLink } from '../auth/connect-links.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { OrganizationId } from '../models/connection.ts';
+import type { BrowserFlow } from './browser-route.ts';
 
 declare global {
   namespace Express {
@@ -12,14 +13,14 @@ declare global {
       caller?: Caller;
       /** Set by `authenticate` if a connect link authorized the request. */
       link?: ConnectLink;
-      /** Set when the organization in the path was parsed, for the log. */
+      /** The organization of the path, or of a signed link or state: for the log. */
       organizationId?: OrganizationId;
       /** Set by `rememberMount`: where the router is mounted. */
       mount?: string;
       /** Set by the error handler. */
       errorCode?: ErrorCode;
-      /** Set by `pageForBrowsers`. */
-      hasErrorPage?: boolean;
+      /** Set by `browserRoute`. */
+      browserFlow?: BrowserFlow;
     }
   }
 }

@@ -11,7 +11,9 @@ export type ConnectionEventType =
   | 'refresh_failing'
   | 'refresh_recovered'
   | 'company_mismatch'
-  | 'consent_refused';
+  | 'consent_refused'
+  | 'connect_failed'
+  | 'confirmation_expired';
 
 /** The actor of what the service does by itself. */
 export const SERVICE = 'service';

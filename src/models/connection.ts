@@ -120,4 +120,6 @@ export interface MaintenanceState {
   recoveryAttempts: number;
   /** When the user was last notified that the authorization ends. */
   expiryNotifiedAt: Date | undefined;
+  /** When a browser reported that the company may have been disconnected; a verification that followed settled it. */
+  verificationRequestedAt: Date | undefined;
 }

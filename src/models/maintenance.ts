@@ -16,7 +16,7 @@ export interface MaintenancePolicy {
 
 /** Near the end of the authorization a refresh gains nothing: once a day is enough. */
 const KEEP_ALIVE_INTERVAL_MS = DAY_MS;
-/** A connection whose company the provider could not confirm is verified after this time. */
+/** A connection whose verification failed is verified again after this time. */
 const PROOF_RETRY_MS = MINUTE_MS;
 /** A refresh of unknown outcome is retried after this time: longer than its lease lasts. */
 const UNKNOWN_OUTCOME_RETRY_MS = 90_000;
@@ -49,7 +49,7 @@ function nextOfActive(connection: ActiveFacts, now: Date, policy: MaintenancePol
   );
   const times = [keepAliveAt];
   if (refresh?.startedAt) times.push(now.getTime() + UNKNOWN_OUTCOME_RETRY_MS);
-  if (!lastVerifiedAt) times.push(now.getTime() + PROOF_RETRY_MS);
+  if (!lastVerifiedAt || isVerificationRequested(connection)) times.push(now.getTime() + PROOF_RETRY_MS);
   else if (policy.verifyIdleMs !== undefined) times.push(lastVerifiedAt.getTime() + policy.verifyIdleMs);
   const noticeAt = nextNoticeAt(tokens.authorizationExpiresAt, maintenance?.expiryNotifiedAt, policy);
   if (noticeAt !== undefined) times.push(noticeAt);
@@ -78,10 +78,19 @@ export function needsKeepAlive({ tokens, refresh }: ActiveConnection, now: Date,
   return tokens.refreshTokenExpiresAt.getTime() - now.getTime() <= policy.keepAliveMs;
 }
 
-/** True if the provider has not accepted the connection for so long that it may have ended unnoticed, or never has. */
-export function needsVerification({ lastVerifiedAt }: ActiveConnection, now: Date, policy: MaintenancePolicy): boolean {
-  if (!lastVerifiedAt) return true;
+/**
+ * True if the provider has not accepted the connection for so long that it may have ended unnoticed, or never has, or
+ * not since a browser reported that it was ended.
+ */
+export function needsVerification(connection: ActiveConnection, now: Date, policy: MaintenancePolicy): boolean {
+  const { lastVerifiedAt } = connection;
+  if (!lastVerifiedAt || isVerificationRequested(connection)) return true;
   return policy.verifyIdleMs !== undefined && now.getTime() - lastVerifiedAt.getTime() >= policy.verifyIdleMs;
+}
+
+function isVerificationRequested({ lastVerifiedAt, maintenance }: ActiveFacts): boolean {
+  const requestedAt = maintenance?.verificationRequestedAt;
+  return requestedAt !== undefined && (lastVerifiedAt === undefined || lastVerifiedAt < requestedAt);
 }
 
 /** The notice that is due, in milliseconds before the end of the authorization; undefined if none is. */

@@ -16,10 +16,13 @@ const REFRESH_OUTCOMES = [
 ] as const;
 const CALLBACK_OUTCOMES = [
   'connected',
+  'pending',
+  'repeated',
   'consent_refused',
   'invalid_state',
   'authorization_code_rejected',
   'company_mismatch',
+  'unauthorized',
   'provider_error',
   'provider_unavailable',
   'service_unavailable',
@@ -58,7 +61,11 @@ export function createMetrics() {
       'Authorized connect requests: redirected, link_issued, or an error code.',
       'outcome',
     ),
-    callbacks: counter('callbacks_total', 'Callbacks: connected, consent_refused, or an error code.', 'outcome'),
+    callbacks: counter(
+      'callbacks_total',
+      'Callbacks: connected, pending (its confirmation), consent_refused, repeated (the same browser again), or an error code.',
+      'outcome',
+    ),
     gatewayRequests: counter(
       'gateway_requests_total',
       'Authorized gateway requests by the class of their status: 2xx to 5xx, or aborted before the end.',

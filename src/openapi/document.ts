@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi';
 import type { Config } from '../config/config.ts';
 import { problemSchema } from '../schemas/problem.ts';
+import { registerConnectPaths } from './connect-paths.ts';
 import { registerConnectionPaths } from './connection-paths.ts';
 import { registerDocsPaths } from './docs-paths.ts';
 import { registerGatewayPaths } from './gateway-paths.ts';
@@ -18,6 +19,7 @@ export function openApiDocument({ quickbooks }: Pick<Config, 'quickbooks'>, prov
   const registry = new OpenAPIRegistry();
   registerComponents(registry);
   for (const provider of providers) {
+    registerConnectPaths(registry, provider);
     registerConnectionPaths(registry, provider);
     registerGatewayPaths(registry, provider);
   }

@@ -18,15 +18,15 @@ which can act for the organization that its claim names. Development requires no
 **Errors** are \`application/problem+json\` with a \`code\` for programs. Responses of the accounting system at the gateway
 are passed through unchanged and never have this content type.
 
-**Every response** has \`X-Request-Id\`, \`Cache-Control: no-store\` (except the files of \`/docs\`), and security headers
+**Every response** has \`X-Request-Id\`, \`Cache-Control: no-cache, no-store\` (except the files of \`/docs\`), and security headers
 that forbid framing and content sniffing. Field names are snake_case; timestamps are ISO 8601 in UTC with milliseconds.
 
-**Methods.** \`HEAD\` works for every GET that changes nothing: not for connect, callback and gateway. A method that is not
-listed returns 405. \`OPTIONS\` handles CORS preflights, which allow only the frontend's origin. A POST from a page of any
-origin but the frontend's and the service's own is rejected.
+**Methods.** \`HEAD\` works for every GET that changes nothing: not for connect, callback, disconnected and gateway. A method that is not
+listed returns 405. \`OPTIONS\` handles CORS preflights, which allow only the frontends' origins. A POST from a page of any
+origin but the frontends' and the service's own is rejected.
 
-**Rate limits**, per minute: POST connect and disconnect 60 (configurable) per caller; status, events and gateway ten times
-as many per caller; GET connect and callback 60 per address. A caller is an API key or a JWT's subject, otherwise the
+**Rate limits**, per minute: POST connect, confirm and disconnect 60 (configurable) per caller; status, events and gateway ten times
+as many per caller; GET connect, callback and disconnected 60 per address. A caller is an API key or a JWT's subject, otherwise the
 address. Rejected credentials are also counted per address; valid ones still pass. Health, metrics and this reference are
 not limited. The \`RateLimit\` headers report what remains.
 `.trim();
@@ -34,7 +34,7 @@ not limited. The \`RateLimit\` headers report what remains.
 
 /** The groups of operations. */
 export const TAGS = [
-  { name: 'Connection', description: 'Connect, callback, status, disconnect, and events.' },
+  { name: 'Connection', description: 'Connect, callback, confirm, status, disconnect, and events.' },
   { name: 'Gateway', description: "The accounting system's API, with the connection's access token." },
   { name: 'Operations', description: 'Health and metrics.' },
   { name: 'Reference', description: 'This document.' },
@@ -57,6 +57,7 @@ export const SECURITY_SCHEMES = {
     type: 'apiKey',
     in: 'query',
     name: 'link',
-    description: 'The `link` of a `connect_url`: valid for 5 minutes, for one use and for one organization.',
+    description:
+      'The `link` of a `connect_url`: valid for one connection of one organization, by default for 5 minutes.',
   },
 } as const;

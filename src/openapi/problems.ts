@@ -22,7 +22,7 @@ export const ORGANIZATION_ERRORS = [
 ] as const;
 
 /** What a response with the same status can contain instead of a problem. */
-type Alternative = 'page' | 'provider';
+type Alternative = 'provider';
 
 /** The responses of a route that can return these errors, and those that every route can return, by status. */
 export function problems(
@@ -57,10 +57,6 @@ function problem(registry: OpenAPIRegistry, status: number, codes: ErrorCode[], 
 }
 
 const ALTERNATIVES = {
-  page: {
-    description: ['A browser that prefers `text/html` gets a page instead.'],
-    content: { 'text/html': { schema: { type: 'string' } } },
-  },
   provider: {
     description: [
       "Or the provider's own response with this status, unchanged. It never has the content type of a problem.",
@@ -92,7 +88,7 @@ const HEADERS_BY_STATUS: Record<number, HeaderName[]> = {
 };
 
 /** Returned before a rate limit counts the request. */
-const UNCOUNTED_STATUSES: number[] = [ERRORS.method_not_allowed.status, ERRORS.payload_too_large.status];
+const UNCOUNTED_STATUSES: number[] = [ERRORS.method_not_allowed.status];
 
 function examplesOf(codes: ErrorCode[]) {
   return Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }]));

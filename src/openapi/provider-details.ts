@@ -1,11 +1,13 @@
 import { z } from 'zod';
-import { authorizedQuery, declinedQuery } from '../strategies/quickbooks/callback.ts';
+import { authorizedQuery, declinedQuery, disconnectedQuery } from '../strategies/quickbooks/callback.ts';
 import type { Provider } from './provider.ts';
 
 /** What the document says about a provider beyond its profile. */
 export interface ProviderDetails {
   /** The query of the provider's redirect. OpenAPI has one form of it: a parameter that one form lacks is optional. */
   callbackQuery: z.ZodObject;
+  /** The query of a user who disconnected at the provider. */
+  disconnectedQuery: z.ZodObject;
   gatewayExamples?: GatewayExamples;
 }
 
@@ -27,6 +29,7 @@ const DETAILS: Partial<Record<string, ProviderDetails>> = {
     callbackQuery: authorizedQuery
       .partial({ realmId: true, code: true })
       .extend({ error: declinedQuery.shape.error.optional() }),
+    disconnectedQuery,
     gatewayExamples: {
       resource: 'companyinfo/9341452000000001',
       query: { minorversion: '75' },
@@ -49,6 +52,7 @@ const DETAILS: Partial<Record<string, ProviderDetails>> = {
 };
 
 const DEFAULT_DETAILS: ProviderDetails = {
+  disconnectedQuery: z.object({}),
   callbackQuery: z.object({
     state: z.string().meta({ description: 'The state that connect issued. Valid for 10 minutes and for one use.' }),
     code: z.string().meta({ description: 'The authorization code. Required unless `error` is present.' }).optional(),

@@ -17,14 +17,9 @@ export function jsonResponse<Schema extends z.ZodType>(
   };
 }
 
-/** A redirect of a browser, which also sets or clears the flow's cookie. */
-export function redirectResponse(description: string): ResponseConfig {
-  const content = { schema: { type: 'string' } } as const; // Express repeats the location in the body
-  return {
-    description,
-    headers: headers(...RATE_LIMITED_HEADERS, 'Location', 'Set-Cookie'),
-    content: { 'text/plain': content, 'text/html': content },
-  };
+/** A redirect of a browser, without a body. */
+export function redirectResponse(description: string, ...headerNames: HeaderName[]): ResponseConfig {
+  return { description, headers: headers(...RATE_LIMITED_HEADERS, 'Location', ...headerNames) };
 }
 
 /** A text response of these content types. */

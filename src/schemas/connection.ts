@@ -69,11 +69,11 @@ export function toStatus(connection: Connection | undefined, now: Date): Status 
 export const connectLinkSchema = z
   .object({
     connect_url: z.url().meta({
-      description: 'To be opened in a browser, which needs no credentials. Valid for one use.',
+      description: 'To be opened in a browser, which needs no credentials. Valid for one connection.',
     }),
-    expires_at: instant('When the link expires, 5 minutes after it was created.'),
+    expires_at: instant('When the link expires: by default 5 minutes after it was created.'),
   })
-  .meta({ id: 'ConnectLink', description: 'A link that a browser without credentials can open once.' });
+  .meta({ id: 'ConnectLink', description: 'A link that lets a browser without credentials connect once.' });
 
 export type ConnectLinkResponse = z.input<typeof connectLinkSchema>;
 

@@ -14,6 +14,8 @@ const eventType = oneOf<ConnectionEventType>(
     refresh_recovered: 'refreshes succeed again',
     company_mismatch: 'a grant does not give access to the company it was made for',
     consent_refused: "the user declined on Intuit's page (see `reason`)",
+    connect_failed: 'a callback of this organization ended in an error (see `reason`)',
+    confirmation_expired: 'a connection was not confirmed in time: its grant was deleted',
   },
   'What happened.',
 ).meta({ id: 'EventType' });
@@ -25,7 +27,7 @@ const eventSchema = z
     type: eventType,
     reason: z.string().nullable().meta({
       description:
-        "For `lost`: the status' `reason`. For `consent_refused`: a code of RFC 6749 §4.1.2.1. Otherwise null.",
+        "For `lost`: the status' `reason`. For `consent_refused`: a code of RFC 6749 §4.1.2.1. For `connect_failed`: the error's `code`. For `expiring`: `within_30_days` or `within_7_days`. Otherwise null.",
     }),
     realm_id: realmId.nullable().meta({
       description: "Intuit's ID of the company; the claimed one for `company_mismatch`, null for `consent_refused`.",

@@ -1,8 +1,54 @@
 import { z } from 'zod';
-import { organizationId } from './fields.ts';
+import type { RealmId } from '../models/connection.ts';
+import { once, organizationId } from './fields.ts';
 
 /** The path of every route of one organization. */
 export const organizationPath = z.object({ organization_id: organizationId });
+
+/** What GET connect accepts besides a link. */
+export const connectQuery = z.object({
+  return_url: once()
+    .meta({
+      description: "Where the browser returns to: a URL on one of the frontends' origins, without a fragment.",
+      example: 'https://app.example.com/settings/integrations?tab=accounting',
+    })
+    .optional(),
+});
+
+/** The body of POST connect. */
+export const connectBody = body({
+  return_url: z
+    .string('must be a string')
+    .meta({
+      description:
+        "Where the browser returns to: a URL on one of the frontends' origins, at most 1000 characters, without a fragment. The outcome is added to its query.",
+      maxLength: 1000,
+      format: 'uri',
+      example: 'https://app.example.com/settings/integrations?tab=accounting',
+    })
+    .optional(),
+  expires_in: z
+    .int('must be a whole number of seconds')
+    .min(60, 'must be at least 60')
+    .max(172_800, 'must be at most 172800')
+    .meta({ description: "The link's lifetime in seconds." })
+    .default(300),
+  realm_id: z
+    .string('must be a string')
+    .regex(/^[\x21-\x7e]{1,100}$/, 'must be 1 to 100 printable characters')
+    .meta({ description: 'The only company that the link connects.', example: '9341452000000001' })
+    .transform((id) => id as RealmId)
+    .optional(),
+}).meta({ id: 'ConnectLinkRequest', description: 'How a link connects. Every field is optional.' });
+
+/** The body of POST confirm. */
+export const confirmBody = body({
+  confirmation: z
+    .string({ error: ({ input }) => (input === undefined ? 'is required' : 'must be a string') })
+    .min(1, 'is required')
+    .max(1000, 'must be at most 1000 characters')
+    .meta({ description: "The `confirmation` of the return page's query." }),
+}).meta({ id: 'Confirmation', description: 'Which connection is confirmed.' });
 
 /** The query of the timeline. */
 export const eventsQuery = z.object({
@@ -19,6 +65,13 @@ export const eventsQuery = z.object({
     .transform(Number)
     .optional(),
 });
+
+/** A JSON object without other fields. */
+function body<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.strictObject(shape, {
+    error: ({ code }) => (code === 'unrecognized_keys' ? 'is not a known field' : 'must be a JSON object'),
+  });
+}
 
 /** The files of the page at `/docs`. */
 export const docsFile = z

@@ -37,18 +37,20 @@ interface EncryptedTable<Row, Rotated> {
  */
 export async function rotateKeys({ stored, cipher, onProgress }: Rotation): Promise<RotationProgress> {
   const progress: RotationProgress = { read: 0, rotated: 0, unreadable: [] };
-  await rotateTable<StoredTokens, BoundTokens>(
-    {
-      name: 'oauth_tokens',
-      idOf: ({ tokenId }) => tokenId,
-      list: (afterId, limit) => stored.listTokens(afterId, limit),
-      find: (id) => stored.findTokens(id),
-      rotate: (row) => cipher.rotateTokens(row, row.tokens),
-      replace: (row, rotated) => stored.replaceTokens(row, rotated),
-    },
-    progress,
-    onProgress,
-  );
+  for (const name of ['oauth_tokens', 'pending_grants'] as const) {
+    await rotateTable<StoredTokens, BoundTokens>(
+      {
+        name,
+        idOf: ({ tokenId }) => tokenId,
+        list: (afterId, limit) => stored.listTokens(afterId, limit, name),
+        find: (id) => stored.findTokens(id, name),
+        rotate: (row) => cipher.rotateTokens(row, row.tokens),
+        replace: (row, rotated) => stored.replaceTokens(row, rotated, name),
+      },
+      progress,
+      onProgress,
+    );
+  }
   await rotateTable<StoredToken, Ciphertext>(
     {
       name: 'pending_revocations',

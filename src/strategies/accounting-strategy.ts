@@ -15,6 +15,12 @@ export interface AccountingStrategy {
   /** Reads the query of the provider's redirect. @throws AppError `invalid_request` */
   parseCallback(query: unknown): CallbackParameters;
 
+  /**
+   * Reads the company from the query with which the provider sends a user who disconnected there. Undefined if it is not
+   * usable; absent if the provider sends nobody.
+   */
+  parseDisconnected?(query: unknown): RealmId | undefined;
+
   /** Exchanges the code of a callback for tokens: once, whatever happens. */
   exchangeCode(callback: AuthorizedCallback): Promise<NewGrant>;
 

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ConnectLinks } from '../../src/auth/connect-links.ts';
 import { OAuthStates } from '../../src/auth/oauth-states.ts';
 import { AppError } from '../../src/errors.ts';
-import type { OrganizationId } from '../../src/models/connection.ts';
+import type { OrganizationId, RealmId } from '../../src/models/connection.ts';
 import { TestClock } from '../support/test-clock.ts';
 
 const [NEW, OLD] = ['n'.repeat(32), 'o'.repeat(32)];
@@ -12,7 +12,7 @@ const ISSUED_AT = new Date('2026-02-10T14:00:00.000Z');
 describe('ConnectLinks', () => {
   const clock = new TestClock();
   const links = new ConnectLinks([NEW, OLD], clock);
-  const issue = (by = links) => by.issue(KEY, 'billing');
+  const issue = (by = links) => by.issue(KEY, 'billing', { lifetimeMs: 300_000 });
 
   beforeEach(() => clock.setWallClock(ISSUED_AT));
 
@@ -21,6 +21,17 @@ describe('ConnectLinks', () => {
     expect(expiresAt.toISOString()).toBe('2026-02-10T14:05:00.000Z');
     const id = expect.stringMatching(/^[\w-]{22}$/);
     expect(links.verify(link, 'quickbooks')).toEqual({ id, ...KEY, actor: 'billing', expiresAt });
+  });
+
+  it('carries the return page and the pinned company, and is read after its expiry too', () => {
+    const options = { lifetimeMs: 60_000, returnUrl: 'https://app.example/x', pinnedRealmId: '7' as RealmId };
+    const { link, expiresAt } = links.issue(KEY, 'billing', options);
+    expect(expiresAt.toISOString()).toBe('2026-02-10T14:01:00.000Z');
+    clock.advance(60_000);
+    expectRejected(() => links.verify(link, 'quickbooks'));
+    expect(links.read(link, 'quickbooks')).toMatchObject({ returnUrl: 'https://app.example/x', pinnedRealmId: '7' });
+    for (const other of [`${link}x`, undefined, ['a', 'b']]) expect(links.read(other, 'quickbooks')).toBeUndefined();
+    expect(links.read(link, 'ledgerly')).toBeUndefined();
   });
 
   it('issues a different link each time', () => {

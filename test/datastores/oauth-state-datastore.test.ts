@@ -5,7 +5,7 @@ import { MINUTES, useHarness } from '../support/harness.ts';
 
 describeEachDatabase('OAuthStateDatastore', (createDatabase) => {
   const harness = useHarness(createDatabase, { frozen: true, isolated: true });
-  const states = () => new OAuthStateDatastore(harness.home.session);
+  const states = () => new OAuthStateDatastore({ session: harness.home.session, events: harness.home.events });
   const inMinutes = (minutes: number) => new Date(harness.clock.now().getTime() + minutes * MINUTES);
 
   it('consumes a state once', async () => {

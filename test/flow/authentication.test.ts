@@ -152,7 +152,7 @@ describe('a request with', () => {
 function expectUnauthorized(response: Sent, method: string): void {
   const { status, headers } = response;
   expect([status, headers['www-authenticate']]).toEqual([401, 'Bearer']);
-  expect(headers).toMatchObject({ 'cache-control': 'no-store', 'x-request-id': expect.any(String) });
+  expect(headers).toMatchObject({ 'cache-control': 'no-cache, no-store', 'x-request-id': expect.any(String) });
   if (method !== 'HEAD') expect(problemOf(response)).toBe('unauthorized');
   expect(headers).not.toHaveProperty('set-cookie');
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { bearer, KEYS, WITH_KEYS } from '../support/credentials.ts';
 import { createSqlite, describeEachDatabase } from '../support/databases.ts';
-import { REDIRECT_URI } from '../support/environment.ts';
+import { FRONTEND_URL, REDIRECT_URI } from '../support/environment.ts';
 import { type Harness, MINUTES, useHarness } from '../support/harness.ts';
-import { callback, PREFIX } from '../support/requests.ts';
+import { callback, expectProblem, PREFIX } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
 import { problemOf, type Sent, send } from '../support/send.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -42,8 +42,9 @@ describe('a connect link', () => {
     const path = await createLink(harness, 'requested');
     const first = await open(harness, path);
     expect(first.status).toBe(302);
-    expectRejected(await open(harness, path));
+    expect((await open(harness, path)).status).toBe(302); // a scanner, a prefetch, a second click
     await complete(harness.service, harness, first);
+    expectRejected(await open(harness, path));
     expect(eventLines('requested')).toMatchObject([{ event: 'connection.connected', actor: 'billing' }]);
   });
 
@@ -79,9 +80,11 @@ describe('a connect link', () => {
     const path = await createLink(harness, 'acme');
     expectRejected(await open(harness, change(path)));
     const page = await send(harness.service.origin, change(path), { headers: { Accept: CHROME } });
-    expect([page.status, page.headers['content-type']]).toEqual([401, 'text/html; charset=utf-8']);
-    expect(page.headers['www-authenticate']).toBe('Bearer');
-    expect(page.body).toContain('ask for a new one');
+    expect([page.status, page.headers['location'], page.body]).toEqual([
+      302,
+      `${FRONTEND_URL}/settings/integrations?connected=false&system=quickbooks&error=unauthorized&request_id=${page.headers['x-request-id']}`,
+      '',
+    ]);
     expect((await open(harness, path)).status).toBe(302);
   });
 
@@ -123,11 +126,47 @@ describe('a connect link', () => {
 describeEachDatabase('a connect link', (createDatabase) => {
   const harness = useHarness(createDatabase, { env: WITH_KEYS });
 
-  it('starts one connection if ten browsers open it at once', async () => {
+  it('makes one connection if ten browsers open it and come back at once, and revokes the other grants', async () => {
     const path = await createLink(harness, 'acme');
-    const responses = await Promise.all(Array.from({ length: 10 }, () => open(harness, path)));
-    expect(responses.map(({ status }) => status).sort()).toEqual([302, ...Array.from({ length: 9 }, () => 401)]);
+    const opened = await Promise.all(Array.from({ length: 10 }, () => open(harness, path)));
+    const flows = await Promise.all(opened.map((response, at) => toFlow(harness, response, String(500 + at))));
+    harness.simulator.resetCalls();
+    const responses = await Promise.all(flows.map((flow) => callback(harness.service, flow)));
+    const statuses = responses.map(({ status }) => status).sort();
+    expect(statuses).toEqual([302, ...Array.from({ length: 9 }, () => 401)]);
+    expect((await harness.rows('acme')).map(({ is_active }) => is_active)).toEqual([1]);
+    await harness.home.backgroundTasks.drain();
+    const exchanged = harness.simulator.callsTo('token').length;
+    expect(harness.revocations()).toBe(exchanged - 1);
+    expect([await harness.knex('pending_grants'), await harness.pendingRevocations()]).toEqual([[], []]);
+    const failed = (await harness.eventTypes('acme')).filter((type) => type === 'connect_failed');
+    expect(failed).toHaveLength(9);
   });
+
+  it('exchanges no code of a flow whose link another flow has consumed', async () => {
+    const path = await createLink(harness, 'second');
+    const [one, two] = [await open(harness, path), await open(harness, path)];
+    await complete(harness.service, harness, one);
+    const flow = await toFlow(harness, two, '77');
+    harness.simulator.resetCalls();
+    const response = await callback(harness.service, flow);
+    expectProblem(response, 401, 'unauthorized', /ask for a new one/);
+    expectProblem(await callback(harness.service, flow), 401, 'unauthorized', /ask for a new one/);
+    expect(harness.simulator.calls).toEqual([]);
+    expect(await harness.eventTypes('second')).toEqual(['connected', 'connect_failed']);
+  });
+
+  it('remains valid if the user declined, or the connection failed', async () => {
+    const path = await createLink(harness, 'again');
+    const refused = await toFlow(harness, await open(harness, path), '1', false);
+    expect((await callback(harness.service, refused)).headers['location']).toContain('error=access_denied');
+    harness.simulator.fail({ on: 'token', kind: 'invalid_grant' });
+    expect((await callback(harness.service, await toFlow(harness, await open(harness, path), '1'))).status).toBe(400);
+    await complete(harness.service, harness, await open(harness, path));
+    expectRejected(await open(harness, path));
+  });
+
+  itKeptSecrets(harness);
 });
 
 describe('a connect link, while OAUTH_STATE_SECRET is rotated,', () => {
@@ -142,8 +181,8 @@ describe('a connect link, while OAUTH_STATE_SECRET is rotated,', () => {
     const flow = await open(harness, path);
     const rotated = await startRotated(secrets);
     expect((await send(rotated.origin, await createLink(harness, 'acme'))).status).toBe(302);
-    expect((await send(rotated.origin, path)).status).toBe(401); // consumed before
     await complete(rotated, harness, flow);
+    expect((await send(rotated.origin, path)).status).toBe(401);
     await rotated.close();
   });
 
@@ -178,10 +217,20 @@ async function open({ service }: Harness, path: string): Promise<Sent> {
 
 /** Follows the redirect to the end of the flow, as a browser does. */
 async function complete(service: TestService, { simulator }: Harness, { headers }: Sent): Promise<void> {
-  const url = new URL(await simulator.authorize(String(headers['location'])));
-  const cookie = String(headers['set-cookie']).split(';')[0] ?? '';
-  const response = await callback(service, { path: url.pathname + url.search, cookie });
+  const response = await callback(service, await toFlow({ simulator }, { headers }));
   expect([response.status, response.headers['location']]).toEqual([302, expect.stringContaining('connected=true')]);
+}
+
+/** The user's consent to a company, or its refusal. Returns the callback. */
+async function toFlow(
+  { simulator }: Pick<Harness, 'simulator'>,
+  { headers }: Pick<Sent, 'headers'>,
+  realmId?: string,
+  consent = true,
+): Promise<{ path: string; cookie: string }> {
+  const choice = { consent, ...(realmId === undefined ? {} : { realmId }) };
+  const url = new URL(await simulator.authorize(String(headers['location']), choice));
+  return { path: url.pathname + url.search, cookie: String(headers['set-cookie']).split(';')[0] ?? '' };
 }
 
 function expectRejected(response: Sent): void {

@@ -122,7 +122,36 @@ describeEachDatabase('the timeline', (createDatabase) => {
     } finally {
       await knex.schema.renameTable('events_hidden', 'connection_events');
     }
-    expect(await types('atomic')).toEqual(['connected']);
+    await harness.home.backgroundTasks.drain(); // the grant of the failed reconnect was kept
+    expect(await types('atomic')).toEqual(['reconnected', 'connected']);
+  });
+
+  it('contains each failed connect with its code, whoever sent the state, but not a repetition', async () => {
+    const { service, simulator } = harness;
+    const path = `${PREFIX}/connect/failing-connects`;
+    const { headers } = await supertest(service.origin).get(path).set(bearer(KEYS.billing));
+    const url = pathOf(await simulator.authorize(headers['location'] ?? '', { realmId: '9' }));
+    const cookie = String(headers['set-cookie']).split(';')[0] ?? '';
+    const send = (sent: string, cookies = cookie) => supertest(service.origin).get(sent).set('Cookie', cookies);
+    await send(url.replace('code=', 'no=')).expect(400);
+    await send(url, '').expect(400);
+    await send(url.replace('state=', 'state=x')).expect(400); // no state of this service: whose flow it is, is unknown
+    simulator.fail({ on: 'token', kind: 'invalid_grant' });
+    await send(url).expect(400);
+    await send(url).expect(400);
+    harness.clock.advance(11 * MINUTES);
+    await send(url).expect(400);
+    expect(await timeline('failing-connects')).toMatchObject([
+      { type: 'connect_failed', reason: 'invalid_state', actor: 'billing', realm_id: null },
+      { type: 'connect_failed', reason: 'authorization_code_rejected' },
+      { type: 'connect_failed', reason: 'invalid_state' },
+      { type: 'connect_failed', reason: 'invalid_request' },
+    ]);
+    const lines = harness.logs.map((line) => JSON.parse(line));
+    const requests = lines.filter(
+      ({ route, organization_id }) => route?.endsWith('/callback') && organization_id === 'failing-connects',
+    );
+    expect(requests).toHaveLength(5); // each with its organization, also if the state was rejected
   });
 
   it('has a log line for each of its events', async () => {

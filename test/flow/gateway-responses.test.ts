@@ -41,7 +41,7 @@ describe('the gateway', () => {
       };
       const response = await call(harness.service, 'org', 'invoice/1');
       expect([response.status, await response.text()]).toEqual([status, body]);
-      expect(Object.fromEntries(response.headers)).toMatchObject({ ...headers, 'cache-control': 'no-store' });
+      expect(Object.fromEntries(response.headers)).toMatchObject({ ...headers, 'cache-control': 'no-cache, no-store' });
       expect(JSON.stringify([...response.headers])).not.toContain('canary');
       expect(harness.refreshes()).toBe(0);
     },

@@ -57,7 +57,7 @@ describe('the service', () => {
     const { headers } = await send(method, path);
     expect(headers).toMatchObject({
       'x-request-id': expect.stringMatching(UUID),
-      'cache-control': 'no-store',
+      'cache-control': 'no-cache, no-store',
       'referrer-policy': 'no-referrer',
       'x-content-type-options': 'nosniff',
       'x-frame-options': expect.stringMatching(/^(DENY|SAMEORIGIN)$/),

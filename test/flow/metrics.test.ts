@@ -25,7 +25,7 @@ describe('the metrics', () => {
     const { headers, text } = await http.get('/metrics').expect(200);
     expect(headers).toMatchObject({
       'content-type': expect.stringMatching(/^text\/plain; version=0\.0\.4/),
-      'cache-control': 'no-store',
+      'cache-control': 'no-cache, no-store',
     });
     expect(text).toContain('# TYPE http_request_duration_seconds histogram');
     await http.head('/metrics').expect(200);

@@ -3,7 +3,7 @@ import { bearer, KEYS, WITH_KEYS } from '../support/credentials.ts';
 import { createSqlite } from '../support/databases.ts';
 import { useHarness } from '../support/harness.ts';
 import { PREFIX } from '../support/requests.ts';
-import { type Sent, send } from '../support/send.ts';
+import { problemOf, type Sent, send } from '../support/send.ts';
 import { startService } from '../support/service.ts';
 
 const CHROME = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8';
@@ -17,47 +17,68 @@ describe('a browser', () => {
     send(service.origin, PREFIX + path, { method, headers: { Accept: CHROME, ...headers } });
 
   it.each([
-    ['missing credentials', '/connect/acme', 401, {}],
-    ['an invalid link', `/connect/acme?link=${encodeURIComponent(HOSTILE)}`, 401, {}],
-    ['an invalid organization', `/connect/${encodeURIComponent(HOSTILE)}`, 400, bearer(KEYS.billing)],
-    ['a path that cannot be decoded', '/connect/%E0%A4%A', 400, bearer(KEYS.billing)],
-    ['a large body', '/callback', 413, { 'Content-Length': '1048577' }],
-    ['an unknown error without a state', `/callback?error=${encodeURIComponent(HOSTILE)}`, 400, {}],
-    ['a hostile error', `/callback?error=${encodeURIComponent(HOSTILE)}&state=${encodeURIComponent(HOSTILE)}`, 400, {}],
-    ['a hostile realm ID', `/callback?state=x&code=c&realmId=${encodeURIComponent(HOSTILE)}`, 400, {}],
-  ] as [string, string, number, Record<string, string>][])('gets a page for %s', async (_, path, status, headers) => {
-    expectPage(await browse(path, 'GET', headers), status);
-  });
+    ['missing credentials', '/connect/acme', 'unauthorized', {}],
+    ['an invalid link', `/connect/acme?link=${encodeURIComponent(HOSTILE)}`, 'unauthorized', {}],
+    ['an invalid organization', `/connect/${encodeURIComponent(HOSTILE)}`, 'invalid_request', bearer(KEYS.billing)],
+    ['a path that cannot be decoded', '/connect/%E0%A4%A', 'invalid_request', bearer(KEYS.billing)],
+    [
+      'a foreign return page',
+      '/connect/acme?return_url=https://evil.example/',
+      'invalid_request',
+      bearer(KEYS.billing),
+    ],
+    ['a large body', '/callback', 'payload_too_large', { 'Content-Length': '999999999' }],
+    ['a start from Intuit’s store, without a state', '/callback?code=c&realmId=1', 'invalid_request', {}],
+    ['a hostile error', `/callback?error=${encodeURIComponent(HOSTILE)}&state=x`, 'invalid_state', {}],
+    ['a hostile realm ID', `/callback?state=x&code=c&realmId=${encodeURIComponent(HOSTILE)}`, 'invalid_request', {}],
+  ] as [string, string, string, Record<string, string>][])(
+    'is redirected to the frontend for %s',
+    async (_, path, code, headers) => {
+      expectReturned(await browse(path, 'GET', headers), code);
+    },
+  );
 
-  it.each([
-    ['a POST from another origin', 'POST', 403, { Origin: 'https://evil.example' }],
-    ['an unsupported method', 'DELETE', 405, {}],
-    ['TRACE', 'TRACE', 405, {}],
-  ] as [string, string, number, Record<string, string>][])('gets a page for %s', async (_, method, status, headers) => {
-    expectPage(await browse('/connect/acme', method, { ...bearer(KEYS.billing), ...headers }), status);
-  });
-
-  it('gets a page if the database is not migrated', async () => {
+  it('is redirected to the frontend if the database is not migrated', async () => {
     const database = await createSqlite();
     const service = await startService({ databaseUrl: database.url, simulator: harness.simulator, env: PRODUCTION });
-    expectPage(await browse(`/connect/acme?link=${await createLink()}`, 'GET', {}, service), 503);
+    expectReturned(await browse(`/connect/acme?link=${await createLink()}`, 'GET', {}, service), 'service_unavailable');
     await service.close();
     await database.drop();
   });
 
-  it('gets pages written for people, without error codes or names of credentials', async () => {
-    for (const path of ['/connect/acme', '/connect/acme?link=x', '/callback?state=x&code=c&realmId=1']) {
-      const { body } = await browse(path);
-      expect(body).not.toMatch(/bearer|unauthorized|invalid_state|jwt|api key/i);
-      expect(body).toMatch(/href="http:\/\/localhost:5173\/settings\/integrations"/);
-    }
+  it.each(['*/*', 'application/json', 'application/json, text/html;q=0.9', 'text/plain', ''])(
+    'is no client that accepts %j: it gets a problem',
+    async (accept) => {
+      const response = await browse('/callback', 'GET', { Accept: accept });
+      expect([response.status, problemOf(response)]).toEqual([400, 'invalid_request']);
+      expect(response.headers['vary']).toMatch(/Accept/);
+    },
+  );
+
+  it.each(['POST /connect/acme', 'DELETE /connect/acme', 'TRACE /callback', 'GET /status/acme', 'GET /disconnected/x'])(
+    'gets a problem for %s, which no browser opens',
+    async (request) => {
+      const [method, path = ''] = request.split(' ');
+      expect((await browse(path, method)).headers['content-type']).toMatch(/^application\/problem\+json/);
+    },
+  );
+
+  it('is told in the problem’s text where to start, if its callback has no state', async () => {
+    const { body } = await send(harness.service.origin, `${PREFIX}/callback?code=c&realmId=1`);
+    expect(JSON.parse(body).detail).toBe('state is required. Please start from http://localhost:5173');
   });
 
-  it('gets a cookie that only https requests to the callback carry, and that no script can read', async () => {
+  it('opens connect and callback in a popup that keeps its opener', async () => {
+    for (const path of ['/connect/acme', '/callback?state=x'])
+      expect((await browse(path)).headers['cross-origin-opener-policy']).toBe('unsafe-none');
+    expect((await browse('/status/acme')).headers['cross-origin-opener-policy']).toBe('same-origin');
+  });
+
+  it('gets a cookie that only https requests to this host carry, that no script can read, and no other host can set', async () => {
     const { headers } = await browse('/connect/acme', 'GET', bearer(KEYS.billing));
     const [cookie = ''] = [headers['set-cookie'] ?? []].flat();
-    expect(cookie).toMatch(/^__Secure-oauth_[\w-]{16}=[\w-]{22}; /);
-    for (const attribute of ['HttpOnly', 'Secure', 'SameSite=Lax', `Path=${new URL(CALLBACK).pathname}`])
+    expect(cookie).toMatch(/^__Host-oauth_[\w-]{16}=[\w-]{22}; /);
+    for (const attribute of ['HttpOnly', 'Secure', 'SameSite=Lax', 'Path=/'])
       expect(cookie.split('; ')).toContain(attribute);
     expect(cookie).not.toMatch(/domain=/i);
   });
@@ -100,7 +121,7 @@ describe('a service that requires credentials', () => {
 
 function expectSecurityHeaders({ headers }: Sent): void {
   expect(headers).toMatchObject({
-    'cache-control': 'no-store',
+    'cache-control': 'no-cache, no-store',
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
     'x-request-id': expect.any(String),
@@ -109,13 +130,17 @@ function expectSecurityHeaders({ headers }: Sent): void {
   expect(headers).not.toHaveProperty('x-powered-by');
 }
 
-function expectPage(response: Sent, status: number): void {
-  expect([response.status, response.headers['content-type']]).toEqual([status, 'text/html; charset=utf-8']);
+function expectReturned(response: Sent, code: string): void {
+  const { status, headers, body } = response;
+  const page = 'http://localhost:5173/settings/integrations';
+  expect([status, headers['location'], body, headers['content-type']]).toEqual([
+    302,
+    `${page}?connected=false&system=quickbooks&error=${code}&request_id=${headers['x-request-id']}`,
+    '',
+    undefined,
+  ]);
   expectSecurityHeaders(response);
-  expect(response.headers['strict-transport-security']).toMatch(/^max-age=\d{8}/);
-  expect(response.headers['vary']).toMatch(/Accept/);
-  expect(response.body).toContain(String(response.headers['x-request-id']));
-  expect(response.body).not.toMatch(/<script|alert\(1\)|<img| on\w+=/i);
-  if (status === 401) expect(response.headers['www-authenticate']).toBe('Bearer');
-  if (status === 503) expect(response.headers['retry-after']).toMatch(/^\d+$/);
+  expect(headers['strict-transport-security']).toMatch(/^max-age=\d{8}/);
+  expect(headers['vary']).toMatch(/Accept/);
+  for (const name of ['retry-after', 'www-authenticate', 'set-cookie']) expect(headers).not.toHaveProperty(name);
 }

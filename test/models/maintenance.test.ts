@@ -36,6 +36,8 @@ interface ActiveCase {
   authorization?: number;
   isNotified?: true;
   isUnproven?: true;
+  /** A verification was requested after the last one. */
+  isVerificationRequested?: true;
 
   isOutcomeUnknown?: true;
   policy?: MaintenancePolicy;
@@ -43,6 +45,11 @@ interface ActiveCase {
 
 describe('the next maintenance of an active connection', () => {
   it.each<[string, ActiveCase, number]>([
+    [
+      'after a minute if a verification was requested since the last one',
+      { isVerificationRequested: true },
+      1 * MINUTES,
+    ],
     ['14 days before its refresh token expires', { refreshToken: 100, authorization: 1_800 }, 86 * DAYS],
     ['14 days before its refresh token expires if the end of its authorization is unknown', {}, 86 * DAYS],
     ['30 days before its authorization ends if that is earlier', { authorization: 100 }, 70 * DAYS],
@@ -183,14 +190,26 @@ interface LostCase {
 }
 
 function active(facts: Omit<ActiveCase, 'policy'>): ActiveConnection {
-  const { refreshToken = 100, authorization, isNotified, isUnproven, isOutcomeUnknown } = facts;
+  const {
+    refreshToken = 100,
+    authorization,
+    isNotified,
+    isUnproven,
+    isOutcomeUnknown,
+    isVerificationRequested,
+  } = facts;
   return {
     ...stored,
     state: 'active',
     lastVerifiedAt: isUnproven ? undefined : NOW,
     tokens: tokens(refreshToken, authorization),
     refresh: { ...stored.refresh, startedAt: isOutcomeUnknown && NOW },
-    maintenance: { nextAt: NOW, recoveryAttempts: 0, expiryNotifiedAt: isNotified && NOW },
+    maintenance: {
+      nextAt: NOW,
+      recoveryAttempts: 0,
+      expiryNotifiedAt: isNotified && NOW,
+      verificationRequestedAt: isVerificationRequested && fromNow(1),
+    },
   };
 }
 
@@ -202,7 +221,12 @@ function lost({ refreshToken = 100, attempts = 0, reason = 'authorization_revoke
     reason,
     lostAt: NOW,
     tokens: isPurged ? undefined : tokens(refreshToken, undefined),
-    maintenance: { nextAt: NOW, recoveryAttempts: attempts, expiryNotifiedAt: undefined },
+    maintenance: {
+      nextAt: NOW,
+      recoveryAttempts: attempts,
+      expiryNotifiedAt: undefined,
+      verificationRequestedAt: undefined,
+    },
   } satisfies LostConnection;
 }
 

@@ -10,7 +10,10 @@ describe('the API reference, which requires no credentials', () => {
 
   it('is a page that loads nothing from other hosts and contains no inline script or style', async () => {
     const { headers, text } = await http().get('/docs').expect(200);
-    expect(headers).toMatchObject({ 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' });
+    expect(headers).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-cache, no-store',
+    });
     const csp = String(headers['content-security-policy']).split(';');
     expect(csp).toEqual(expect.arrayContaining(["default-src 'none'", "script-src 'self'", "style-src 'self'"]));
     expect(csp).toContain("frame-ancestors 'none'");

@@ -3,8 +3,10 @@ import { Fernet } from '../../src/crypto/fernet.ts';
 import { RowDigest } from '../../src/crypto/row-digest.ts';
 import { TokenCipher } from '../../src/crypto/token-cipher.ts';
 import { CiphertextDatastore } from '../../src/datastores/ciphertext-datastore.ts';
+import { toGrantRow } from '../../src/datastores/pending-grant-row.ts';
 import type { OAuthTokenRow, OAuthTokenUpdate } from '../../src/db/tables.ts';
 import type { Ciphertext, NewTokenSet, OrganizationId, PlainToken, RealmId } from '../../src/models/connection.ts';
+import type { PendingGrant } from '../../src/models/pending-grant.ts';
 import { type RotationProgress, rotateKeys } from '../../src/services/key-rotation.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { useHarness } from '../support/harness.ts';
@@ -50,6 +52,36 @@ describeEachDatabase('a rotation of the keys', (createDatabase) => {
     const after = await revocations();
     expect(after.map(({ refresh_token }) => new Fernet([NEW_KEY]).decrypt(refresh_token))).toEqual(['a', 'b']);
     expect(after[1]).toEqual(before[1]);
+  });
+
+  it('re-encrypts the tokens of grants that are not connections yet', async () => {
+    const { organizationId, system, realmId } = ownerOf('a');
+    const tokens = new TokenCipher([OLD_KEY]).encryptTokens(ownerOf('a'), newTokens('a'));
+    const grant: PendingGrant = {
+      ...{
+        tokenId: 'a',
+        organizationId,
+        system,
+        realmId,
+        tokens,
+        intuitTid: undefined,
+        actor: 'billing',
+        stateId: 's',
+      },
+      ...{
+        pinnedRealmId: undefined,
+        link: undefined,
+        phase: 'received',
+        companyName: undefined,
+        verifiedAt: undefined,
+      },
+      ...{ confirmableUntil: undefined, nextAttemptAt: NOW, createdAt: NOW },
+    };
+    await harness.knex('pending_grants').insert(toGrantRow(grant));
+    expect(await rotate()).toEqual({ read: 1, rotated: 1, unreadable: [] });
+    const [stored] = await datastore().listTokens('', 10, 'pending_grants');
+    expect(stored && new TokenCipher([NEW_KEY]).decryptRefreshToken(stored, stored.tokens)).toBe('refresh-a');
+    expect(await rotate()).toEqual({ read: 1, rotated: 0, unreadable: [] });
   });
 
   it('does nothing the second time', async () => {

@@ -187,14 +187,14 @@ describe('a connection that is interrupted', () => {
   });
 
   it('is stored once when the database is available again', async () => {
-    const store = jest.spyOn(harness.home.tokens, 'replaceCurrent').mockRejectedValueOnce(UNAVAILABLE);
+    const store = jest.spyOn(harness.home.tokens, 'replaceIn').mockRejectedValueOnce(UNAVAILABLE);
     expect((await connectTo('patient')).status).toBe(302);
     expect(store).toHaveBeenCalledTimes(2);
     expect(await harness.rows('patient')).toHaveLength(1);
   });
 
   it('is rejected with service_unavailable if the database stays unavailable', async () => {
-    const store = jest.spyOn(harness.home.tokens, 'replaceCurrent').mockRejectedValue(UNAVAILABLE);
+    const store = jest.spyOn(harness.home.tokens, 'replaceIn').mockRejectedValue(UNAVAILABLE);
     const connecting = connectTo('unstored', '4');
     await until(() => store.mock.calls.length > 0);
     harness.clock.advance(TIMEOUT_MS);
@@ -203,11 +203,14 @@ describe('a connection that is interrupted', () => {
     expectRetryAfter(response);
     expect(harness.simulator.callsTo('token')).toHaveLength(1);
     expect(await harness.rows('unstored')).toEqual([]);
+    store.mockRestore();
+    await harness.home.backgroundTasks.drain();
+    expect(await status(harness.service, 'unstored')).toMatchObject({ connected: true, realm_id: '4' });
   });
 
   it('is rejected with internal_error, without details, after an internal fault', async () => {
     const flow = await consent(harness.service, harness.simulator, 'faulty');
-    jest.spyOn(harness.home.tokens, 'replaceCurrent').mockRejectedValue(new TypeError('canary of the inside'));
+    jest.spyOn(harness.home.tokens, 'replaceIn').mockRejectedValue(new TypeError('canary of the inside'));
     const before = harness.logs.length;
     const response = await callback(harness.service, flow);
     expectProblem(response, 500, 'internal_error');
@@ -216,6 +219,9 @@ describe('a connection that is interrupted', () => {
     expect(lines.filter(({ level }) => level >= 50)).toMatchObject([
       { request_id: response.headers['x-request-id'], err: { message: 'canary of the inside' } },
     ]);
+    jest.restoreAllMocks();
+    await harness.runWorker(3 * MINUTES, 3 * MINUTES);
+    expect(await status(harness.service, 'faulty')).toMatchObject({ connected: true }); // the grant was not lost
   });
 
   itKeptSecrets(harness);

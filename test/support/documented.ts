@@ -75,7 +75,7 @@ const GENERAL =
   /^(access-control-.+|cross-origin-.+|content-.+|x-(content|dns|download|frame|permitted|xss)-.+|connection|origin-agent-cluster|referrer-policy|strict-transport-security|transfer-encoding|vary)$/;
 
 const PROBLEM = 'application/problem+json';
-const NO_STORE = { required: true, schema: { const: 'no-store' } };
+const NO_STORE = { required: true, schema: { const: 'no-cache, no-store' } };
 
 /** Express accepts any case, and a trailing slash. A resource can have several segments. */
 function patternOf(path: string): RegExp {
@@ -98,7 +98,7 @@ function unlistedResponses(responses: Part): Part {
     'rate_limited',
     'service_unavailable',
   ] as const;
-  const errors = codes.map((code) => [ERRORS[code].status, responses[`${code}.page`] ?? responses[code]]);
+  const errors = codes.map((code) => [ERRORS[code].status, responses[code]]);
   return { ...Object.fromEntries(errors), preflight: { headers: responses.not_found.headers } };
 }
 

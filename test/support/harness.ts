@@ -289,7 +289,14 @@ export async function codeOf(work: Promise<unknown>): Promise<unknown> {
 /** What no log line may contain: JWTs, Intuit's tokens, ciphertexts, secrets. */
 const TOKENS = /eyJ|AB11|gAAAA|whsec_|simulator-client-secret/;
 
-const TABLES = ['oauth_tokens', 'connection_events', 'webhook_queues', 'pending_revocations', 'oauth_states'];
+const TABLES = [
+  'oauth_tokens',
+  'connection_events',
+  'webhook_queues',
+  'pending_revocations',
+  'pending_grants',
+  'oauth_states',
+];
 
 function current(organizationId: string) {
   return { organization_id: organizationId as OrganizationId, current_key: 1 } as const;

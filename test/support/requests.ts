@@ -29,7 +29,7 @@ export function expectProblem(response: Response, status: number, code: string, 
     expect.stringMatching(detail),
   ]);
   expect(response.headers['content-type']).toMatch(/^application\/problem\+json/);
-  expect(response.headers['cache-control']).toBe('no-store');
+  expect(response.headers['cache-control']).toBe('no-cache, no-store');
   expect(response.body).toEqual({
     type: 'about:blank',
     title: expect.any(String),

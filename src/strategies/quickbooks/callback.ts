@@ -28,6 +28,18 @@ export const authorizedQuery = z.object({
     .meta({ description: 'The authorization code. Required unless `error` is present.' }),
 });
 
+/** The query with which Intuit sends a user who disconnected inside QuickBooks. */
+export const disconnectedQuery = z.object({
+  realmId: z
+    .string()
+    .regex(/^[0-9]{1,32}$/)
+    .optional()
+    .meta({
+      description: 'The company whose connections are verified. Ignored if it is not 1 to 32 digits.',
+      example: '9341452000000001',
+    }),
+});
+
 /** Reads the query of Intuit's redirect: every parameter exactly once. @throws AppError `invalid_request` */
 export function parseQuickBooksCallback(query: unknown): CallbackParameters {
   if ('error' in Object(query)) return parse(declinedQuery, query);

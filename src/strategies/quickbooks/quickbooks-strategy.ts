@@ -11,7 +11,7 @@ import type {
   ProviderProfile,
 } from '../accounting-strategy.ts';
 import { ProviderError } from '../provider-error.ts';
-import { parseQuickBooksCallback } from './callback.ts';
+import { disconnectedQuery, parseQuickBooksCallback } from './callback.ts';
 import { ACCOUNTING_SCOPE, callIntuit, IntuitClient } from './intuit-client.ts';
 import { companyError, intuitTid, oauthError, tokenEndpointError } from './intuit-failures.ts';
 import { IntuitHttp, type IntuitResponse } from './intuit-http.ts';
@@ -66,6 +66,10 @@ export class QuickBooksStrategy implements AccountingStrategy {
 
   parseCallback(query: unknown): CallbackParameters {
     return parseQuickBooksCallback(query);
+  }
+
+  parseDisconnected(query: unknown): RealmId | undefined {
+    return disconnectedQuery.safeParse(query).data?.realmId as RealmId | undefined;
   }
 
   async exchangeCode({ code, realmId }: AuthorizedCallback): Promise<NewGrant> {

@@ -1,0 +1,180 @@
+import type { Knex } from 'knex';
+import { ConflictError, type Session } from '../db/session.ts';
+import type { AccountingSystem, ConnectionKey, NewConnection } from '../models/connection.ts';
+import type { ConnectionEvent } from '../models/connection-event.ts';
+import type { CallbackOutcome, PendingGrant } from '../models/pending-grant.ts';
+import { type Clock, fromNow } from '../utils/clock.ts';
+import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
+import type { OAuthStateDatastore } from './oauth-state-datastore.ts';
+import type { EndedConnection, OAuthTokenDatastore } from './oauth-token-datastore.ts';
+import { toGrant, toGrantRow } from './pending-grant-row.ts';
+import type { PendingRevocation, PendingRevocationDatastore } from './pending-revocation-datastore.ts';
+
+/** The worker attempts a revocation after this time: the process that recorded it attempts it first. */
+const REVOCATION_HEAD_START_MS = 60_000;
+
+/**
+ * How a grant's move to `oauth_tokens` ended.
+ * - `gone`: another process completed or ended the grant.
+ * - `link_consumed`: another connection was made through its link.
+ * - `superseded`: the organization's connection changed after the grant was received.
+ */
+export type Move = { kind: 'moved'; ended: EndedConnection } | { kind: 'gone' | 'link_consumed' | 'superseded' };
+
+/** How a grant that becomes no connection is ended. */
+export interface GrantEnd {
+  /** The outcome of its callback. */
+  outcome: CallbackOutcome;
+  event: ConnectionEvent;
+  /** Whether its grant is revoked, now or once its company is proven; not if its owner is unknown. */
+  isRevoked: boolean;
+}
+
+interface Dependencies {
+  session: Session;
+  clock: Clock;
+  tokens: OAuthTokenDatastore;
+  states: OAuthStateDatastore;
+  events: ConnectionEventDatastore;
+  revocations: PendingRevocationDatastore;
+}
+
+/** `pending_grants`: the grants that were exchanged and are not connections yet. */
+export class PendingGrantDatastore {
+  private readonly session: Session;
+  private readonly clock: Clock;
+  private readonly tokens: OAuthTokenDatastore;
+  private readonly states: OAuthStateDatastore;
+  private readonly events: ConnectionEventDatastore;
+  private readonly revocations: PendingRevocationDatastore;
+
+  constructor({ session, clock, tokens, states, events, revocations }: Dependencies) {
+    this.session = session;
+    this.clock = clock;
+    this.tokens = tokens;
+    this.states = states;
+    this.events = events;
+    this.revocations = revocations;
+  }
+
+  /** Stores a grant. Safe to repeat after a lost response: does nothing if the grant is stored, or was completed since. */
+  async insert(grant: PendingGrant): Promise<void> {
+    await this.session.transaction(async (trx) => {
+      if (await this.states.selectOutcome(trx, grant.stateId)) return;
+      const stored = await trx('pending_grants').where('token_id', grant.tokenId).first('token_id');
+      if (!stored) await trx('pending_grants').insert(toGrantRow(grant));
+    });
+  }
+
+  /** Returns the organization's grant if it waits for its confirmation. */
+  async findUnconfirmed(key: ConnectionKey, tokenId: string): Promise<PendingGrant | undefined> {
+    const row = await this.session.query((db) =>
+      db('pending_grants')
+        .where({ token_id: tokenId, organization_id: key.organizationId, accounting_system: key.system })
+        .where({ phase: 'unconfirmed' })
+        .where('confirmable_until', '>', this.clock.now())
+        .first(),
+    );
+    return row && toGrant(row);
+  }
+
+  /** Makes a grant the organization's connection. @param yieldsToNewer ends it if the connection changed since */
+  async move(
+    grant: PendingGrant,
+    connection: NewConnection,
+    options: { actor: string; nextMaintenanceAt: Date; yieldsToNewer: boolean },
+  ): Promise<Move> {
+    return this.session.transaction(async (trx) => {
+      const isStored = await trx('pending_grants')
+        .where({ token_id: grant.tokenId, phase: grant.phase })
+        .first('token_id');
+      if (!isStored) return { kind: 'gone' };
+      if (options.yieldsToNewer && (await this.tokens.hasChangedSince(trx, grant, grant.createdAt))) {
+        return { kind: 'superseded' };
+      }
+      if (grant.link && !(await this.states.consumeLink(trx, grant.link))) return { kind: 'link_consumed' };
+      if (!(await this.remove(trx, grant))) throw new ConflictError();
+      const ended = await this.tokens.replaceIn(trx, connection, options);
+      await this.states.setOutcome(trx, grant.stateId, { kind: 'connected' });
+      return { kind: 'moved', ended };
+    });
+  }
+
+  /** Makes a verified grant wait for its confirmation. False if another process completed or ended it. */
+  async awaitConfirmation(grant: PendingGrant, confirmableUntil: Date): Promise<boolean> {
+    const { tokenId, companyName, verifiedAt } = grant;
+    return this.session.transaction(async (trx) => {
+      const changed = await trx('pending_grants')
+        .where({ token_id: tokenId, phase: 'received' })
+        .update({
+          phase: 'unconfirmed',
+          company_name: companyName ?? null,
+          verified_at: verifiedAt ?? null,
+          confirmable_until: confirmableUntil,
+          next_attempt_at: confirmableUntil,
+        });
+      if (changed > 0) await this.states.setOutcome(trx, grant.stateId, { kind: 'pending', tokenId });
+      return changed > 0;
+    });
+  }
+
+  /**
+   * Ends a grant that becomes no connection. Returns the revocation to attempt now, if there is one: a grant whose
+   * company is unproven is kept until the worker has proven it. `isEnded` is false if another process ended it.
+   */
+  async end(
+    grant: PendingGrant,
+    { outcome, event, isRevoked }: GrantEnd,
+  ): Promise<{ isEnded: boolean; revocation?: PendingRevocation }> {
+    return this.session.transaction(async (trx) => {
+      const isKept = isRevoked && !grant.verifiedAt;
+      const row = () => trx('pending_grants').where({ token_id: grant.tokenId, phase: grant.phase });
+      const unwanted = { phase: 'unwanted', next_attempt_at: this.clock.now() } as const;
+      const changed = await (isKept ? row().update(unwanted) : row().delete());
+      if (changed === 0) return { isEnded: false };
+      await this.states.setOutcome(trx, grant.stateId, outcome);
+      await this.events.append(trx, event);
+      if (!isRevoked || isKept) return { isEnded: true };
+      return { isEnded: true, revocation: await this.scheduleRevocation(trx, grant) };
+    });
+  }
+
+  /** Deletes an unwanted grant. Returns its revocation if its company was proven. */
+  async discard(grant: PendingGrant, { isProven }: { isProven: boolean }): Promise<PendingRevocation | undefined> {
+    return this.session.transaction(async (trx) => {
+      const removed = await this.remove(trx, grant);
+      return removed && isProven ? this.scheduleRevocation(trx, grant) : undefined;
+    });
+  }
+
+  /** Returns the grants that are due, the earliest first. */
+  async listDue(systems: AccountingSystem[], limit: number): Promise<PendingGrant[]> {
+    const rows = await this.session.query((db) =>
+      db('pending_grants')
+        .where('next_attempt_at', '<=', this.clock.now())
+        .whereIn('accounting_system', systems)
+        .orderBy('next_attempt_at')
+        .limit(limit),
+    );
+    return rows.map(toGrant);
+  }
+
+  /** Acquires the right to complete or end a grant until an instant. Returns undefined if another worker has it. */
+  async claim(grant: PendingGrant, until: Date): Promise<PendingGrant | undefined> {
+    const changed = await this.session.query((db) =>
+      db('pending_grants')
+        .where({ token_id: grant.tokenId, phase: grant.phase, next_attempt_at: grant.nextAttemptAt })
+        .update({ next_attempt_at: until }),
+    );
+    return changed > 0 ? { ...grant, nextAttemptAt: until } : undefined;
+  }
+
+  private async remove(trx: Knex.Transaction, { tokenId, phase }: PendingGrant): Promise<boolean> {
+    return (await trx('pending_grants').where({ token_id: tokenId, phase }).delete()) > 0;
+  }
+
+  private scheduleRevocation(trx: Knex.Transaction, { system, realmId, tokens }: PendingGrant) {
+    const grant = { system, realmId, refreshToken: tokens.refreshToken };
+    return this.revocations.append(trx, grant, fromNow(this.clock, REVOCATION_HEAD_START_MS));
+  }
+}

@@ -1,0 +1,180 @@
+import type { TokenCipher } from '../crypto/token-cipher.ts';
+import type { OAuthStateDatastore } from '../datastores/oauth-state-datastore.ts';
+import type { Move, PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { NewConnection } from '../models/connection.ts';
+import { type ConnectionEvent, SERVICE } from '../models/connection-event.ts';
+import { nextMaintenanceAt } from '../models/maintenance.ts';
+import type { CallbackOutcome, PendingGrant } from '../models/pending-grant.ts';
+import { logEvent } from '../observability/event-log.ts';
+import type { Logger } from '../observability/logger.ts';
+import { isProviderError } from '../strategies/provider-error.ts';
+import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
+import { type Clock, fromNow } from '../utils/clock.ts';
+import type { ConnectionChanges } from './connection-changes.ts';
+import type { GrantRevoker } from './grant-revoker.ts';
+
+/** How long the frontend may take to confirm a connection. */
+export const CONFIRMATION_LIFETIME_MS = 10 * 60_000;
+
+/**
+ * Whether a grant gives access to its company.
+ * - `unproven`: the provider could not confirm it, which says nothing about the grant.
+ */
+export type CompanyCheck =
+  | { kind: 'proven'; name: string | undefined }
+  | { kind: 'unproven' }
+  | { kind: 'mismatch'; intuitTid: string | undefined };
+
+interface Dependencies {
+  strategies: StrategyRegistry;
+  grants: PendingGrantDatastore;
+  consumedStates: OAuthStateDatastore;
+  cipher: TokenCipher;
+  revoker: GrantRevoker;
+  changes: ConnectionChanges;
+  clock: Clock;
+  logger: Logger;
+  /** Whether a connection takes effect only after the frontend has confirmed it. */
+  needsConfirmation: boolean;
+}
+
+/** Makes stored grants connections, or ends them. Every step can be repeated, by any process. */
+export class GrantCompleter {
+  private readonly strategies: StrategyRegistry;
+  private readonly grants: PendingGrantDatastore;
+  private readonly consumedStates: OAuthStateDatastore;
+  private readonly cipher: TokenCipher;
+  private readonly revoker: GrantRevoker;
+  private readonly changes: ConnectionChanges;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly needsConfirmation: boolean;
+
+  constructor(dependencies: Dependencies) {
+    this.strategies = dependencies.strategies;
+    this.grants = dependencies.grants;
+    this.consumedStates = dependencies.consumedStates;
+    this.cipher = dependencies.cipher;
+    this.revoker = dependencies.revoker;
+    this.changes = dependencies.changes;
+    this.clock = dependencies.clock;
+    this.logger = dependencies.logger;
+    this.needsConfirmation = dependencies.needsConfirmation;
+  }
+
+  /** The callback names the company unsigned, through the browser: only a call with the new token proves it. */
+  async verifyCompany(grant: PendingGrant): Promise<CompanyCheck> {
+    const { organizationId, system, realmId, tokens } = grant;
+    if (tokens.accessTokenExpiresAt <= this.clock.now()) return { kind: 'unproven' };
+    const accessToken = this.cipher.decryptAccessToken(grant, tokens);
+    try {
+      const { name } = await this.strategies.get(system).readCompany(realmId, accessToken);
+      return { kind: 'proven', name };
+    } catch (error) {
+      if (!isProviderError(error)) throw error;
+      const isUnavailable = error.failure === 'unavailable';
+      const event = isUnavailable ? 'connect.company_unproven' : 'connect.company_mismatch';
+      this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, ...error.toLog() }, event);
+      return isUnavailable ? { kind: 'unproven' } : { kind: 'mismatch', intuitTid: error.details.intuitTid };
+    }
+  }
+
+  /**
+   * Completes a received grant according to its company. Returns undefined if another process ended it without a trace.
+   * @param yieldsToNewer ends the grant if the organization's connection changed since it was received
+   */
+  async complete(
+    received: PendingGrant,
+    check: CompanyCheck,
+    { yieldsToNewer }: { yieldsToNewer: boolean },
+  ): Promise<CallbackOutcome | undefined> {
+    if (check.kind === 'mismatch') {
+      // Nothing is revoked: whose grant this is, and who else uses it, is unknown.
+      const { intuitTid } = check;
+      return this.end(received, { code: 'company_mismatch', type: 'company_mismatch', intuitTid, isRevoked: false });
+    }
+    const isProven = check.kind === 'proven';
+    const verifiedAt = isProven ? this.clock.now() : undefined;
+    const grant = { ...received, companyName: isProven ? check.name : undefined, verifiedAt };
+    if (grant.pinnedRealmId !== undefined && grant.pinnedRealmId !== grant.realmId) {
+      return this.end(grant, { code: 'company_mismatch', type: 'company_mismatch', isRevoked: true });
+    }
+    if (this.needsConfirmation) return this.awaitConfirmation(grant);
+    switch (await this.connect(grant, { actor: grant.actor, yieldsToNewer })) {
+      case 'moved':
+        return { kind: 'connected' };
+      case 'gone':
+        return this.consumedStates.findOutcome(grant.stateId);
+      case 'link_consumed':
+        return this.end(grant, { code: 'unauthorized', type: 'connect_failed', isRevoked: true });
+      case 'superseded':
+        return this.end(grant, { code: 'invalid_state', type: 'connect_failed', isRevoked: true });
+    }
+  }
+
+  /** Makes a confirmed grant the organization's connection. False if it was confirmed or ended before. */
+  async confirm(grant: PendingGrant, actor: string): Promise<boolean> {
+    const moved = await this.connect(grant, { actor, yieldsToNewer: false });
+    if (moved === 'link_consumed') {
+      await this.end(grant, { code: 'unauthorized', type: 'connect_failed', isRevoked: true });
+    }
+    return moved === 'moved';
+  }
+
+  /** Ends a grant that was not confirmed in time. */
+  async expire(grant: PendingGrant): Promise<void> {
+    await this.end(grant, { code: 'invalid_confirmation', type: 'confirmation_expired', isRevoked: true });
+  }
+
+  /** Revokes an unwanted grant if its company can be proven. False if the provider is unavailable. */
+  async discard(grant: PendingGrant): Promise<boolean> {
+    const isExpired = grant.tokens.accessTokenExpiresAt <= this.clock.now(); // it can no longer be proven
+    const check = isExpired ? undefined : await this.verifyCompany(grant);
+    if (check?.kind === 'unproven') return false;
+    const revocation = await this.grants.discard(grant, { isProven: check?.kind === 'proven' });
+    if (revocation) await this.changes.revoke(grant.system, revocation);
+    return true;
+  }
+
+  private async connect(
+    grant: PendingGrant,
+    { actor, yieldsToNewer }: { actor: string; yieldsToNewer: boolean },
+  ): Promise<Move['kind']> {
+    const { system, realmId } = grant;
+    const { profile } = this.strategies.get(system);
+    const connection = toConnection(grant);
+    const next = nextMaintenanceAt({ ...connection, state: 'active' }, this.clock.now(), profile.maintenance);
+    if (grant.verifiedAt) await this.revoker.deferCompany(system, realmId);
+    const move = await this.grants.move(grant, connection, { actor, nextMaintenanceAt: next, yieldsToNewer });
+    if (move.kind === 'moved') await this.changes.finish(system, move.ended);
+    return move.kind;
+  }
+
+  private async awaitConfirmation(grant: PendingGrant): Promise<CallbackOutcome | undefined> {
+    const isWaiting = await this.grants.awaitConfirmation(grant, fromNow(this.clock, CONFIRMATION_LIFETIME_MS));
+    return isWaiting ? { kind: 'pending', tokenId: grant.tokenId } : this.consumedStates.findOutcome(grant.stateId);
+  }
+
+  private async end(
+    grant: PendingGrant,
+    how: { code: ErrorCode; type: ConnectionEvent['type']; intuitTid?: string | undefined; isRevoked: boolean },
+  ): Promise<CallbackOutcome | undefined> {
+    const { organizationId, system, realmId, stateId } = grant;
+    const { code, type, intuitTid, isRevoked } = how;
+    const reason = type === 'connect_failed' ? code : undefined;
+    const actor = type === 'confirmation_expired' ? SERVICE : grant.actor;
+    const event = { organizationId, system, realmId, type, reason, actor, intuitTid };
+    const outcome = { kind: 'failed', code } as const;
+    const { isEnded, revocation } = await this.grants.end(grant, { outcome, event, isRevoked });
+    if (!isEnded) return this.consumedStates.findOutcome(stateId);
+    logEvent(this.logger, event);
+    if (revocation) await this.changes.revoke(system, revocation);
+    return outcome;
+  }
+}
+
+function toConnection(grant: PendingGrant): NewConnection {
+  const { tokenId, organizationId, system, realmId, companyName, tokens, verifiedAt, intuitTid } = grant;
+  return { tokenId, organizationId, system, realmId, companyName, tokens, lastVerifiedAt: verifiedAt, intuitTid };
+}
