@@ -2,7 +2,15 @@ const POLL_MS = 2000;
 const TIMEOUT_MS = 10_000;
 const EVENTS_SHOWN = 10;
 const STORAGE_KEY = 'octup.organization';
-const OUTCOME_PARAMETERS = ['connected', 'system', 'error', 'organization'];
+const OUTCOME_PARAMETERS = [
+  'connected',
+  'disconnected',
+  'system',
+  'error',
+  'confirmation',
+  'request_id',
+  'organization',
+];
 
 const api = `${document.documentElement.dataset.service}/api/v1/oauth/quickbooks`;
 const element = (id) => document.getElementById(id);
@@ -179,6 +187,8 @@ const EVENTS = {
   refresh_recovered: ['good', 'Tokens are refreshed again'],
   company_mismatch: ['bad', 'Not connected: the sign-in was for another company'],
   consent_refused: ['', 'Not connected: the user declined'],
+  connect_failed: ['bad', 'Not connected: the sign-in failed'],
+  confirmation_expired: ['', 'Not connected: it was not confirmed in time'],
 };
 
 const REASONS = {
@@ -226,6 +236,10 @@ function announceOutcome(query) {
 const OUTCOMES = {
   access_denied: 'You cancelled. Nothing was changed.',
   temporarily_unavailable: 'QuickBooks is not available at the moment. Please try again in a few minutes.',
+  provider_unavailable: 'QuickBooks is not available at the moment. Please try again in a few minutes.',
+  invalid_state: 'This sign-in has expired, or was started in another browser. Please connect again.',
+  company_mismatch: 'The sign-in was for another company. Please connect again.',
+  unauthorized: 'This link has expired or was already used. Please ask for a new one.',
   server_error: 'QuickBooks was not connected. Please try again. If the problem persists, contact support.',
 };
 

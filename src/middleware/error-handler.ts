@@ -30,6 +30,7 @@ export function createErrorHandler(logger: Logger, returnPages: ReturnPages): Er
     if (browserFlow && prefersHtml(request, response)) {
       const { system, returnUrl } = browserFlow;
       const outcome = { connected: 'false', system, error: error.code, request_id: request.id } as const;
+      response.removeHeader('Retry-After'); // with a redirect, it would delay the browser
       redirect(response, returnPages.withOutcome(returnUrl, outcome));
       return;
     }

@@ -118,7 +118,7 @@ export class CallbackFlow {
     const event: ConnectionEvent = { organizationId, system, type: 'consent_refused', reason, actor };
     const outcome = { kind: 'declined', error: reason } as const;
     if (await this.consumedStates.end(state.id, outcome, event)) logEvent(this.logger, event);
-    if (reason !== error && /^[\w.-]{1,64}$/.test(error)) {
+    if (reason !== error && UNKNOWN_ERROR.test(error)) {
       const facts = { event: 'connect.unknown_error', organization_id: organizationId, reason: error };
       this.logger.warn(facts, 'connect.unknown_error');
     }
@@ -204,6 +204,9 @@ function toFailure({ organizationId, system, actor }: OAuthState, code: ErrorCod
 function codeOf(error: unknown): ErrorCode {
   return error instanceof AppError ? error.code : 'internal_error';
 }
+
+/** The form of an error code. Any other text of the query could be a secret, and is not logged. */
+const UNKNOWN_ERROR = /^[a-z_]{1,40}$/;
 
 /** RFC 6749 §4.1.2.1. */
 const AUTHORIZATION_ERRORS = [

@@ -83,6 +83,16 @@ describe('the callback', () => {
     },
   );
 
+  it('logs an error that RFC 6749 does not define, if it has the form of one', async () => {
+    const original = (error: string) => harness.logs.filter((line) => line.includes(`"reason":"${error}"`));
+    for (const error of ['app_already_purchased', 'eyJ-canary-Token'])
+      expect(await returnedError(error)).toBe('server_error');
+    expect(original('app_already_purchased').map((line) => JSON.parse(line))).toMatchObject([
+      { level: 40, event: 'connect.unknown_error', organization_id: 'no' },
+    ]);
+    expect(original('eyJ-canary-Token')).toEqual([]);
+  });
+
   it('requires neither code nor realmId if there is an error, and ignores them', async () => {
     const flow = await consent(harness.service, harness.simulator, 'both');
     const path = changed(flow.path, { error: 'access_denied', realmId: ['x', 'y'] });

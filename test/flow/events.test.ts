@@ -110,19 +110,20 @@ describeEachDatabase('the timeline', (createDatabase) => {
     try {
       simulator.resetCalls();
       await expectNotRecorded(() => post(KEYS.billing, 'disconnect/atomic'));
-      await expectNotRecorded(() => connectAs(KEYS.billing, 'atomic', { realmId: '8' }));
       await expectNotRecorded(() => connectAs(KEYS.billing, 'atomic', { consent: false }));
       expect(await harness.rows('atomic')).toEqual(before);
       await harness.expire('atomic');
       simulator.fail({ on: 'token', kind: 'invalid_grant' });
       await expectNotRecorded(() => use('atomic'));
       expect(await harness.activeRows('atomic')).toHaveLength(1);
+      await expectNotRecorded(() => connectAs(KEYS.billing, 'atomic', { realmId: '8' }));
+      expect((await harness.activeRows('atomic')).map(({ realm_id }) => realm_id)).toEqual(['7']);
       expect(await harness.pendingRevocations()).toEqual([]);
       expect(harness.revocations()).toBe(0);
     } finally {
       await knex.schema.renameTable('events_hidden', 'connection_events');
     }
-    await harness.home.backgroundTasks.drain(); // the grant of the failed reconnect was kept
+    await harness.home.backgroundTasks.drain(); // the grant of the reconnect was kept
     expect(await types('atomic')).toEqual(['reconnected', 'connected']);
   });
 

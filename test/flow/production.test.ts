@@ -54,7 +54,7 @@ describe('production', () => {
     expect(headers['strict-transport-security']).toMatch(/^max-age=\d{8}/);
   });
 
-  it('sets a cookie that is sent only over https, only to the callback, and only until the state expires', async () => {
+  it('sets a cookie that is sent only over https, that no other host can set, and only until the state expires', async () => {
     const { headers } = await http().get(`${PREFIX}/connect/org`);
     const [cookie = ''] = headers['set-cookie'] ?? [];
     const attributes = cookie
@@ -62,14 +62,8 @@ describe('production', () => {
       .slice(1)
       .filter((part: string) => !part.startsWith('Expires'))
       .sort();
-    expect(attributes).toEqual([
-      'HttpOnly',
-      'Max-Age=600',
-      `Path=${new URL(CALLBACK).pathname}`,
-      'SameSite=Lax',
-      'Secure',
-    ]);
-    expect(cookie).toMatch(/^__Secure-oauth_[\w-]{16}=[\w-]{22};/);
+    expect(attributes).toEqual(['HttpOnly', 'Max-Age=600', 'Path=/', 'SameSite=Lax', 'Secure']);
+    expect(cookie).toMatch(/^__Host-oauth_[\w-]{16}=[\w-]{22};/);
   });
 
   it('redirects below the path of FRONTEND_URL, and accepts a POST of its origin', async () => {

@@ -38,22 +38,33 @@ describe('a rate limit', () => {
     expectHeaders(await call(STATUS, fresh(), await user({ organization_id: 'globex' })), 10 * LIMIT, 10 * LIMIT - 1);
   });
 
-  it.each([
-    ['a problem', DISCONNECT, 'application/json', 'rate_limited'],
-    ['a page for a browser at connect', CONNECT, CHROME, 'text/html; charset=utf-8'],
-    ['a page for a browser at the callback', CALLBACK, CHROME, 'text/html; charset=utf-8'],
-  ])('returns 429 with Retry-After as %s if it is exceeded', async (_, route, Accept, problem) => {
+  it.each([[CONNECT], [CALLBACK]])('redirects a browser at %j to the frontend if it is exceeded', async (route) => {
     await begin();
     const from = fresh();
-    const one = () => call(route, from, KEYS.billing, { Accept });
-    expect(await allowed(one, LIMIT)).toBe(LIMIT);
-    const response = await one();
-    expect([response.status, problemOf(response)]).toEqual([429, problem]);
-    const seconds = Number(response.headers['retry-after']);
-    expect(seconds > 0 && seconds <= 60).toBe(true);
-    expectHeaders(response, LIMIT, 0);
-    expect(response.headers).not.toHaveProperty('x-ratelimit-limit');
+    expect(await allowed(() => call(route, from, KEYS.billing), LIMIT)).toBe(LIMIT);
+    const response = await call(route, from, KEYS.billing, { Accept: CHROME });
+    expect([response.status, response.headers['location']]).toEqual([
+      302,
+      expect.stringContaining('error=rate_limited'),
+    ]);
+    expect(response.headers).not.toHaveProperty('retry-after'); // it would delay the redirect
   });
+
+  it.each([[CONNECT], [CALLBACK], [DISCONNECT]])(
+    'returns 429 with Retry-After at %j if it is exceeded',
+    async (route) => {
+      await begin();
+      const from = fresh();
+      const one = () => call(route, from, KEYS.billing);
+      expect(await allowed(one, LIMIT)).toBe(LIMIT);
+      const response = await one();
+      expect([response.status, problemOf(response)]).toEqual([429, 'rate_limited']);
+      const seconds = Number(response.headers['retry-after']);
+      expect(seconds > 0 && seconds <= 60).toBe(true);
+      expectHeaders(response, LIMIT, 0);
+      expect(response.headers).not.toHaveProperty('x-ratelimit-limit');
+    },
+  );
 
   it('counts connect and the callback by address, whoever calls', async () => {
     await begin();

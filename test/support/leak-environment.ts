@@ -49,7 +49,14 @@ export class LeakEnvironment {
     this.knex = openKnex(loadConfig(environment(this.database.url, this.simulator)).database);
     await migrateUp(this.knex);
     const limits = { LOG_LEVEL: 'trace', PROVIDER_TIMEOUT_MS: '1000', RATE_LIMIT_PER_MINUTE: '300' };
-    const own = { ...WITH_KEYS, ...this.keySet.env, ...secrets, ...limits, NODE_ENV: 'production' };
+    const own = {
+      ...WITH_KEYS,
+      ...this.keySet.env,
+      ...secrets,
+      ...limits,
+      NODE_ENV: 'production',
+      CONNECT_CONFIRMATION: 'true',
+    };
     this.service = await runServer({ ...environment(this.relay.url, this.simulator), ...own });
   }
 
@@ -66,9 +73,18 @@ export class LeakEnvironment {
   }
 
   /** Sends a request and records the response. */
-  async request(path: string, method = 'GET', headers: Record<string, string> = bearer(KEYS.billing)): Promise<Sent> {
+  async request(
+    path: string,
+    method = 'GET',
+    headers: Record<string, string> = bearer(KEYS.billing),
+    body?: string,
+  ): Promise<Sent> {
     const truncated = { status: 0, headers: {}, body: '' }; // as Intuit's own response was
-    const response = await send(this.service.origin, path, { method, headers }).catch(() => truncated);
+    const response = await send(this.service.origin, path, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body }),
+    }).catch(() => truncated);
     this.statuses.add(response.status);
     this.responses.push(this.withoutFlow(response));
     return response;
@@ -93,9 +109,22 @@ export class LeakEnvironment {
 
   /** Runs the whole flow of one browser. Returns the callback's response. */
   async connect(organization: string, realmId: string): Promise<Sent> {
-    const flow = await this.consent(organization, realmId);
-    const response = await this.request(flow.path, 'GET', flow.headers);
+    const response = await this.complete(organization, await this.consent(organization, realmId));
     this.canaries.addFrom(this.simulator, this.realmIds);
+    return response;
+  }
+
+  /** Sends the callback, and confirms the connection with the code that it returns, which is now a canary. */
+  async complete(organization: string, flow: { path: string; headers: { Cookie: string } }): Promise<Sent> {
+    const response = await this.request(flow.path, 'GET', flow.headers);
+    const confirmation = confirmationOf(response);
+    if (confirmation === undefined) return response;
+    this.canaries.add('confirmation', confirmation);
+    this.canaries.add('signature of a confirmation', confirmation.split('.')[1]);
+    const path = `${PREFIX}/confirm/${organization}`;
+    await this.request(path, 'POST', bearer(KEYS.billing), JSON.stringify({ confirmation: `${confirmation}x` }));
+    for (let time = 0; time < 2; time += 1)
+      await this.request(path, 'POST', bearer(KEYS.billing), JSON.stringify({ confirmation })); // the second is rejected
     return response;
   }
 
@@ -107,10 +136,15 @@ export class LeakEnvironment {
     return bearer(token);
   }
 
-  /** A response without what it must contain: a link, or the state and the cookie of a flow. */
+  /** A response without what it must contain: a link, the state and the cookie of a flow, or a confirmation. */
   private withoutFlow({ status, headers, body }: Sent): string {
     const { location, 'set-cookie': cookie, ...others } = headers;
     const startsFlow = String(location).startsWith(this.simulator.urls.authorizeUrl);
-    return JSON.stringify(startsFlow || status === 201 ? others : [headers, body]);
+    const hasSecret = startsFlow || status === 201 || confirmationOf({ headers }) !== undefined;
+    return JSON.stringify(hasSecret ? others : [headers, body]);
   }
+}
+
+function confirmationOf({ headers: { location } }: Pick<Sent, 'headers'>): string | undefined {
+  return /[?&]confirmation=([^&]+)/.exec(String(location))?.[1];
 }

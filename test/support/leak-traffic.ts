@@ -107,7 +107,15 @@ async function requestWithInvalidInput(environment: LeakEnvironment): Promise<vo
     await environment.request(`${flow.path}&code=canary-code-of-stranger`, 'GET', { Accept, ...flow.headers });
     await environment.request(`${flow.path}&error=canary-error-of-stranger`, 'GET', { Accept });
   }
-  for (let time = 0; time < 2; time += 1) await environment.request(flow.path, 'GET', flow.headers); // the second is a replay
+  for (let time = 0; time < 2; time += 1) await environment.complete('linked', flow); // the second is a repetition
+  await environment.request(`${PREFIX}/connect/linked?link=${link}`, 'GET', { Accept: CHROME }); // consumed
+  await environment.request(`${PREFIX}/disconnected?realmId=77`, 'GET', {});
+  await environment.request(
+    `${PREFIX}/connect/linked`,
+    'POST',
+    bearer(KEYS.billing),
+    '{"return_url":"canary-return-url"}',
+  );
   for (const name of ['code', 'cookie', 'error'])
     environment.canaries.add(`foreign ${name}`, `canary-${name}-of-stranger`);
   const refused = await environment.consent('linked', '78');
@@ -134,7 +142,7 @@ async function requestDuringOutages(environment: LeakEnvironment): Promise<void>
   await environment.request(flow.path, 'GET', flow.headers);
   await environment.request(`${PREFIX}/disconnect/away`, 'POST');
   await environment.relay.pass();
-  await environment.request(flow.path, 'GET', flow.headers);
+  await environment.complete('away', flow);
   environment.canaries.addFrom(environment.simulator, environment.realmIds);
   environment.keySet.response = 'broken';
   await environment.request(`${PREFIX}/status/acme`, 'GET', await environment.user({ jti: 'again' }));
