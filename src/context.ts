@@ -29,6 +29,7 @@ import { Health } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
 import { CallbackFlow } from './services/callback-flow.ts';
+import { ConnectFailures } from './services/connect-failures.ts';
 import { ConnectionChanges } from './services/connection-changes.ts';
 import { Gateway } from './services/gateway.ts';
 import { GrantCompleter } from './services/grant-completer.ts';
@@ -105,7 +106,7 @@ export function buildServices(dependencies: ServiceDependencies) {
   const completer = new GrantCompleter({ ...shared, grants, consumedStates, revoker, changes, needsConfirmation });
   const receiver = new GrantReceiver({ ...shared, grants, completer, revoker, backgroundTasks });
   const flow = { ...shared, events, consumedStates, states, confirmations };
-  const callbackFlow = new CallbackFlow({ ...flow, receiver, frontendUrl });
+  const callbackFlow = new CallbackFlow({ ...flow, receiver, failures: new ConnectFailures(flow), frontendUrl });
   const oauthService = new OAuthService({
     ...flow,
     connections,

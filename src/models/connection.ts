@@ -120,6 +120,6 @@ export interface MaintenanceState {
   recoveryAttempts: number;
   /** When the user was last notified that the authorization ends. */
   expiryNotifiedAt: Date | undefined;
-  /** When a browser reported that the company may have been disconnected; a verification that followed settled it. */
+  /** When a browser reported that the company may have been disconnected: it is verified again if it was not since. */
   verificationRequestedAt: Date | undefined;
 }

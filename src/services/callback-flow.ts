@@ -1,7 +1,6 @@
 import type { Confirmations } from '../auth/confirmations.ts';
 import { linkRejected } from '../auth/connect-links.ts';
 import type { OAuthState, OAuthStates } from '../auth/oauth-states.ts';
-import type { ConnectionEventDatastore } from '../datastores/connection-event-datastore.ts';
 import type { OAuthStateDatastore } from '../datastores/oauth-state-datastore.ts';
 import { AppError, ERRORS, type ErrorCode } from '../errors.ts';
 import type { AccountingSystem } from '../models/connection.ts';
@@ -13,11 +12,12 @@ import type { AuthorizedCallback, CallbackParameters, NewGrant } from '../strate
 import { ProviderError } from '../strategies/provider-error.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { Clock } from '../utils/clock.ts';
+import type { ConnectFailures } from './connect-failures.ts';
 import type { GrantReceiver } from './grant-receiver.ts';
 import { providerError, providerUnavailable, toAppError } from './provider-errors.ts';
 import { pollMs } from './refresh-policy.ts';
 
-/** What the frontend is told. `isRepeated`: the browser sent the state again, and gets the outcome of its first request. */
+/** What the frontend receives. `isRepeated`: the browser sent the state again, and gets the outcome of its first request. */
 export type CallbackResult = { isRepeated: boolean } & (
   | { kind: 'connected' }
   | { kind: 'pending'; confirmation: string }
@@ -29,7 +29,7 @@ interface Dependencies {
   states: OAuthStates;
   consumedStates: OAuthStateDatastore;
   confirmations: Confirmations;
-  events: ConnectionEventDatastore;
+  failures: ConnectFailures;
   receiver: GrantReceiver;
   clock: Clock;
   logger: Logger;
@@ -43,7 +43,7 @@ export class CallbackFlow {
   private readonly states: OAuthStates;
   private readonly consumedStates: OAuthStateDatastore;
   private readonly confirmations: Confirmations;
-  private readonly events: ConnectionEventDatastore;
+  private readonly failures: ConnectFailures;
   private readonly receiver: GrantReceiver;
   private readonly clock: Clock;
   private readonly logger: Logger;
@@ -54,7 +54,7 @@ export class CallbackFlow {
     this.states = dependencies.states;
     this.consumedStates = dependencies.consumedStates;
     this.confirmations = dependencies.confirmations;
-    this.events = dependencies.events;
+    this.failures = dependencies.failures;
     this.receiver = dependencies.receiver;
     this.clock = dependencies.clock;
     this.logger = dependencies.logger;
@@ -67,7 +67,7 @@ export class CallbackFlow {
       return this.strategies.get(system).parseCallback(query);
     } catch (error) {
       const { state } = query as { state?: unknown };
-      await this.recordFailure(this.states.read(state, system), error);
+      await this.failures.record(this.states.read(state, system), error);
       if (state !== undefined || !this.frontendUrl) throw error;
       // The provider's own store starts connections without a state.
       throw new AppError('invalid_request', { detail: `state is required. Please start from ${this.frontendUrl}` });
@@ -93,7 +93,7 @@ export class CallbackFlow {
     try {
       return this.states.verify(text, { system, browserSecret });
     } catch (error) {
-      await this.recordFailure(this.states.read(text, system), error);
+      await this.failures.record(this.states.read(text, system), error);
       throw error;
     }
   }
@@ -105,9 +105,7 @@ export class CallbackFlow {
       if (state.link && (await this.consumedStates.isConsumed(state.link))) throw linkRejected();
       return await this.receiver.receive(state, await this.exchangeCode(state, parameters));
     } catch (error) {
-      const outcome = { kind: 'failed', code: codeOf(error) } as const;
-      const event = toFailure(state, outcome.code);
-      await this.tryToRecord(event, () => this.consumedStates.end(state.id, outcome, event));
+      await this.failures.end(state, error);
       throw error;
     }
   }
@@ -176,33 +174,6 @@ export class CallbackFlow {
     if (code === 'provider_unavailable') return providerUnavailable(strategy);
     return new AppError(code, ERRORS[code].status === 503 ? { retryAfterSeconds: 5 } : {});
   }
-
-  private async recordFailure(issued: OAuthState | undefined, error: unknown): Promise<void> {
-    if (!issued) return;
-    const event = toFailure(issued, codeOf(error));
-    await this.tryToRecord(event, async () => {
-      await this.events.record(event);
-      return true;
-    });
-  }
-
-  /** The caller receives the failure itself, even if it cannot be recorded. */
-  private async tryToRecord(failure: ConnectionEvent, record: () => Promise<boolean>): Promise<void> {
-    try {
-      if (await record()) logEvent(this.logger, failure);
-    } catch (err) {
-      const facts = { event: 'connect.failure_not_recorded', organization_id: failure.organizationId };
-      this.logger.warn({ ...facts, reason: failure.reason, err }, 'connect.failure_not_recorded');
-    }
-  }
-}
-
-function toFailure({ organizationId, system, actor }: OAuthState, code: ErrorCode): ConnectionEvent {
-  return { organizationId, system, type: 'connect_failed', reason: code, actor };
-}
-
-function codeOf(error: unknown): ErrorCode {
-  return error instanceof AppError ? error.code : 'internal_error';
 }
 
 /** The form of an error code. Any other text of the query could be a secret, and is not logged. */

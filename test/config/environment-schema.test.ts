@@ -33,7 +33,8 @@ describe('the environment schema', () => {
     ],
     ['QBO_TOKEN_URL', ['oauth.intuit.com', '//h/x']],
     ['QBO_API_BASE_URL', ['https://h/?x=1']],
-    ['FRONTEND_URL', ['app.octup.com', '*', 'https://h?x']],
+    ['FRONTEND_URL', ['app.octup.com', '*', 'https://h?x', 'https://h,', 'https://h, http://other.example']],
+    ['CONNECT_CONFIRMATION', ['yes', '1']],
     ['ENCRYPTION_KEY', ['short', KEY.slice(1), `${KEY},`, `${KEY},short`, '0'.repeat(64)]],
     ['OAUTH_STATE_SECRET', ['x'.repeat(31), `${SECRET},short`, `${SECRET},`]],
     ['VERIFY_IDLE_HOURS', ['-1', '8761', '1.5', '1d']],
@@ -51,6 +52,14 @@ describe('the environment schema', () => {
     const problems = problemsOf({ ...PRODUCTION, PORT: 'x', ENCRYPTION_KEY: 'short', FRONTEND_URL: 'x' });
     expect(problems.map((line) => line.split(' ')[0]).sort()).toEqual(['ENCRYPTION_KEY', 'FRONTEND_URL', 'PORT']);
     expect(problems.join('\n')).not.toContain('short');
+  });
+
+  it('accepts several FRONTEND_URLs, of which the first is the default', () => {
+    const { frontendUrl, frontendUrls } = loadConfig({
+      ...PRODUCTION,
+      FRONTEND_URL: 'https://a.example/, https://b.example/x/',
+    });
+    expect([frontendUrl, frontendUrls]).toEqual(['https://a.example', ['https://a.example', 'https://b.example/x']]);
   });
 
   it('keeps the path of FRONTEND_URL and drops its trailing slash', () => {

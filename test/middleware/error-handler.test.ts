@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import express from 'express';
 import supertest from 'supertest';
+import { ReturnPages } from '../../src/auth/return-pages.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { createErrorHandler } from '../../src/middleware/error-handler.ts';
 import { createLogger } from '../../src/observability/logger.ts';
@@ -13,7 +14,7 @@ describe('an error in a request', () => {
     const app = express();
     app.get('/decoded/:name', (_request, response) => void response.json({}));
     app.get('/secret', () => void decodeURIComponent('100%canary'));
-    app.use(createErrorHandler(logger, 'https://app.octup.com'));
+    app.use(createErrorHandler(logger, new ReturnPages(['https://app.octup.com'])));
 
     const path = await supertest(app).get('/decoded/%zz');
     expect([path.status, path.body]).toEqual([400, expect.objectContaining({ detail: 'path cannot be decoded' })]);
