@@ -23,13 +23,13 @@ COPY package.json knexfile.js ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY bin bin
 COPY --from=build /app/dist dist
-# A number, so that Kubernetes' runAsNonRoot can tell. Nothing is written: the root file system may be read-only.
+# A number, so that Kubernetes' runAsNonRoot can check it. Nothing is written: the root file system may be read-only.
 USER 1000:1000
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT||8080}/healthz`).then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]
 # node gets the signals itself; as the first process it would miss one while it loads: docker run --init, or init: true.
 # To migrate: docker run … npm run migrate
-# The worker alone (npm run worker) has no port to ask: add --no-healthcheck. Whether it works is told by
-# accounting_care_overdue_seconds, which every replica of the service measures.
+# The worker alone (npm run worker) has no port: add --no-healthcheck. The metric accounting_maintenance_lag_seconds, which
+# every replica of the service reports, shows whether it works.
 CMD ["node", "--max-old-space-size=512", "dist/src/server.js"]

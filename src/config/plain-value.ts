@@ -8,7 +8,7 @@ export function plainValue(value: string): string {
   return quoted === undefined ? trimmed : quoted.trim();
 }
 
-/** True if only one end of a value has a quotation mark: whoever wrote it meant something else. */
+/** True if only one end of a value has a quotation mark, which is probably a mistake. */
 export function hasStrayQuote(value: string): boolean {
   return /^["']|["']$/.test(value);
 }

@@ -32,7 +32,7 @@ export class ConnectError extends DatabaseError {
   constructor(reason: unknown) {
     const { code, name, errno, message } = reason as DriverError;
     const known = code ?? name ?? 'unknown';
-    // mysql2 gives every failure of TLS one code. Only the text tells which, and contains no secret.
+    // mysql2 gives every failure of TLS one code. Only the text distinguishes them, and it contains no secret.
     const detail = known === TLS_FAILED && message ? ` (${message.split('\n', 1)})` : '';
     super(known, errno, `cannot connect to the database: ${known}${detail}`);
   }

@@ -9,7 +9,7 @@ const eventType = oneOf<ConnectionEventType>(
     disconnected: 'the connection was ended',
     lost: 'Intuit rejected the tokens, or they expired (see `reason`): the user must connect again',
     recovered: 'a lost connection turned out to be alive',
-    expiring: 'the five-year limit is within 30 days: the user should connect again',
+    expiring: 'the five-year limit is within 30 days, then within 7: the user should connect again',
     refresh_failing: 'a refresh failed with no valid access token left to serve',
     refresh_recovered: 'refreshes succeed again',
     company_mismatch: 'a grant does not give access to the company it was made for',

@@ -17,7 +17,7 @@ export interface AccountingStrategy {
 
   /**
    * Reads the company from the query with which the provider sends a user who disconnected there. Undefined if it is not
-   * usable; absent if the provider sends nobody.
+   * usable; absent if the provider has no such page.
    */
   parseDisconnected?(query: unknown): RealmId | undefined;
 

@@ -108,9 +108,9 @@ describe('Fernet', () => {
   it('accepts only one spelling of a token', () => {
     const fernet = new Fernet([KEY]);
     const token = tokenWith(/-.*_.*={1,2}$/, fernet);
-    const spare = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     const last = token.replace(/=+$/, '').length - 1;
-    const unusedBits = token.slice(0, last) + spare[spare.indexOf(token[last] ?? '') + 1] + token.slice(last + 1);
+    const unusedBits = token.slice(0, last) + alphabet[alphabet.indexOf(token[last] ?? '') + 1] + token.slice(last + 1);
     const spellings = [
       token.replace(/=+$/, ''),
       `${token}=`,

@@ -127,7 +127,7 @@ describeEachDatabase('the timeline', (createDatabase) => {
     expect(await types('atomic')).toEqual(['reconnected', 'connected']);
   });
 
-  it('contains each failed connect with its code, whoever sent the state, but not a repetition', async () => {
+  it('contains each failed connect with its code, whichever user sent the state, but not a repetition', async () => {
     const { service, simulator } = harness;
     const path = `${PREFIX}/connect/failing-connects`;
     const { headers } = await supertest(service.origin).get(path).set(bearer(KEYS.billing));

@@ -21,7 +21,7 @@ describeOnServer('a database that becomes unavailable after the exchange of a co
     relay.close();
   });
 
-  it('delays the connection: it is completed once the database is available, and the user is told so', async () => {
+  it('delays the connection: it is completed once the database is available, and the user is informed', async () => {
     const { flow, response } = await connectWithoutDatabase('kept', '1', service);
     harness.clock.advance(10 * SECONDS);
     expectProblem(await response, 503, 'service_unavailable', /will be completed shortly/);
@@ -41,7 +41,7 @@ describeOnServer('a database that becomes unavailable after the exchange of a co
     expect(await harness.eventTypes('short')).toEqual(['connected']);
   });
 
-  it('ends with a revocation if the process ends first, and the user is told so', async () => {
+  it('ends with a revocation if the process ends first, and the user is informed', async () => {
     const stopping = await startThroughRelay();
     const { response } = await connectWithoutDatabase('revoked', '3', stopping);
     stopping.context.stop();

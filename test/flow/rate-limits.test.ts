@@ -66,7 +66,7 @@ describe('a rate limit', () => {
     },
   );
 
-  it('counts connect and the callback by address, whoever calls', async () => {
+  it('counts connect and the callback by address, whatever the caller', async () => {
     await begin();
     const [here, there] = [fresh(), fresh()];
     expect(await allowed(() => call(CONNECT, here, KEYS.billing), LIMIT)).toBe(LIMIT);

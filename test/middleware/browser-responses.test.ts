@@ -63,7 +63,7 @@ describe('a browser', () => {
     },
   );
 
-  it('is told in the problem’s text where to start, if its callback has no state', async () => {
+  it('learns from the problem’s text where to start, if its callback has no state', async () => {
     const { body } = await send(harness.service.origin, `${PREFIX}/callback?code=c&realmId=1`);
     expect(JSON.parse(body).detail).toBe('state is required. Please start from http://localhost:5173');
   });

@@ -5,7 +5,7 @@ import mysql, { type Connection } from 'mysql2';
 /** What the fake server returns for a statement: an error's number, or nothing for success. */
 export type Respond = (sql: string, connection: number) => number | undefined;
 
-/** A server that speaks MySQL's protocol and fails as a test tells it to. It stores nothing. */
+/** A server that speaks MySQL's protocol and fails as a test requires. It stores nothing. */
 export interface FakeServer {
   url: string;
   /** The statements that were received, each with the number of its connection, from 1. */
