@@ -63,7 +63,7 @@ describe('the gauges of the database', () => {
   ])('show that it is down, and none of its figures, if it %s', async (_, read) => {
     const metrics = await scrape(read);
     expect(metrics).toHaveProperty('accounting_database_up', 0);
-    const figures = Object.keys(metrics).filter((name) => /connections\b|expiry|lag|pending/.test(name));
+    const figures = Object.keys(metrics).filter((name) => /connections\b|expiry|lag|_pending/.test(name));
     expect(figures.sort()).toEqual([
       'accounting_database_pool_connections{state="idle"}',
       'accounting_database_pool_connections{state="used"}',
