@@ -10,7 +10,7 @@ import { status } from '../support/service.ts';
 const LOCATION = `${FRONTEND_URL}/settings/integrations?disconnected=true&system=quickbooks`;
 
 describeEachDatabase('a user who disconnected inside QuickBooks', (createDatabase) => {
-  const harness = useHarness(createDatabase, { isolated: true });
+  const harness = useHarness(createDatabase, { isolated: true, frozen: true });
 
   it('returns to the frontend, and the connection is reported as lost at once', async () => {
     const realmId = await harness.connect('acme');
