@@ -28,7 +28,8 @@ export function createApp(context: Context): Express {
     const path = `/api/v1/oauth/${system}`;
     app.use([`${path}/connect`, `${path}/callback`], browserRoute({ ...context, system }));
   }
-  app.use(allowOrigins(config));
+  const publicUrls = strategies.all().map(({ profile }) => profile.redirectUri);
+  app.use(allowOrigins(config.frontendUrls, publicUrls));
   app.use(limitBody);
 
   app.use(createHealthRouter(context));

@@ -1,12 +1,14 @@
 import cors from 'cors';
 import type { RequestHandler } from 'express';
-import type { Config } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 
-/** Lets pages of the frontends' origins call, and rejects a POST from a page of any other origin. */
-export function allowOrigins(config: Config): RequestHandler[] {
-  const frontends = config.frontendUrls.map((url) => new URL(url).origin);
-  const own = new URL(config.quickbooks.redirectUri).origin;
+/**
+ * Lets pages of the frontends' origins call, and rejects a POST from a page of any other origin.
+ * @param publicUrls the service's own addresses
+ */
+export function allowOrigins(frontendUrls: readonly string[], publicUrls: readonly string[]): RequestHandler[] {
+  const frontends = frontendUrls.map(toOrigin);
+  const allowed = [...frontends, ...publicUrls.map(toOrigin)];
   const handleCors = cors({
     origin: frontends,
     methods: ['GET', 'HEAD', 'POST'],
@@ -22,10 +24,14 @@ export function allowOrigins(config: Config): RequestHandler[] {
     },
     (request, _response, next) => {
       const { origin } = request.headers;
-      if (request.method === 'POST' && origin !== undefined && origin !== own && !frontends.includes(origin)) {
+      if (request.method === 'POST' && origin !== undefined && !allowed.includes(origin)) {
         throw new AppError('forbidden', { detail: 'Pages of this origin may not call this service.' });
       }
       next();
     },
   ];
+}
+
+function toOrigin(url: string): string {
+  return new URL(url).origin;
 }

@@ -48,6 +48,13 @@ describeEachDatabase('a second provider alongside QuickBooks', (createDatabase) 
     expect(harness.revocations()).toBe(0);
   });
 
+  it('can be disconnected by a page of its public address, and by no foreign one', async () => {
+    const disconnect = (origin: string) =>
+      supertest(service.origin).post('/api/v1/oauth/ledgerly/disconnect/acme').set('Origin', origin);
+    await disconnect('http://ledgerly.localhost:8080').expect(200);
+    await disconnect('http://foreign.localhost:8080').expect(403);
+  });
+
   it('rejects a state that was issued for the other provider', async () => {
     const { state, cookie } = await start('acme');
     const query = new URLSearchParams({ state, code: 'good-code', realmId: '1' });

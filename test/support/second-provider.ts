@@ -32,7 +32,7 @@ export class LedgerlyStrategy implements AccountingStrategy {
     this.clock = clock;
     this.profile = {
       title: 'Ledgerly',
-      redirectUri: 'http://localhost:8080/api/v1/oauth/ledgerly/callback',
+      redirectUri: 'http://ledgerly.localhost:8080/api/v1/oauth/ledgerly/callback',
       timeoutMs: 1_000,
       api: {
         baseUrl: `${origin}/rest`,
