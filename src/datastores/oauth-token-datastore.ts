@@ -11,7 +11,7 @@ import type {
   RealmId,
 } from '../models/connection.ts';
 import { type ConnectionEvent, SERVICE } from '../models/connection-event.ts';
-import { type Clock, fromNow } from '../utils/clock.ts';
+import type { Clock } from '../utils/clock.ts';
 import { countChange } from './connection-counts.ts';
 import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
 import { NO_LEASE, NO_TOKENS, toConnection, toRow, toTokenColumns } from './oauth-token-row.ts';
@@ -44,9 +44,6 @@ export interface FailedRefresh {
   intuitTid: string | undefined;
   nextMaintenanceAt: Date | undefined;
 }
-
-/** The worker attempts a revocation after this time: the process that recorded it attempts it first. */
-const REVOCATION_HEAD_START_MS = 60_000;
 
 interface Dependencies {
   session: Session;
@@ -98,23 +95,8 @@ export class OAuthTokenDatastore {
     return row !== undefined;
   }
 
-  /**
-   * Connect: stores a connection in place of the organization's current one. Safe to repeat after a lost response, and
-   * then returns undefined.
-   */
+  /** Connect: stores a connection in place of the organization's current one, in the transaction that completes its grant. */
   async replaceCurrent(
-    connection: NewConnection,
-    { actor, nextMaintenanceAt }: { actor: string; nextMaintenanceAt: Date },
-  ): Promise<EndedConnection | undefined> {
-    return this.session.transaction(async (trx) => {
-      const current = await this.selectCurrent(trx, connection);
-      if (current?.tokenId === connection.tokenId) return undefined;
-      return this.replaceIn(trx, connection, { actor, nextMaintenanceAt });
-    });
-  }
-
-  /** The same, in a transaction that changes more. */
-  async replaceIn(
     trx: Knex.Transaction,
     connection: NewConnection,
     { actor, nextMaintenanceAt }: { actor: string; nextMaintenanceAt: Date },
@@ -191,8 +173,9 @@ export class OAuthTokenDatastore {
   }
 
   /**
-   * Saves a refresh, even if another process holds the lease by now: a response that waited for the database is still the newest, and
-   * revives a lost connection. `isSaved` is false if the connection was refreshed, replaced or disconnected meanwhile.
+   * Saves a refresh, even if another process holds the lease by now: a response that waited for the database is still the
+   * newest, and revives a lost connection. `isSaved` is false if the connection was refreshed, replaced or disconnected
+   * meanwhile.
    */
   async saveRefreshed(
     connection: Connection,
@@ -326,7 +309,7 @@ export class OAuthTokenDatastore {
   ): Promise<PendingRevocation | undefined> {
     if (!tokens) return undefined;
     const grant = { system, realmId, refreshToken: tokens.refreshToken };
-    return this.revocations.append(trx, grant, fromNow(this.clock, REVOCATION_HEAD_START_MS));
+    return this.revocations.append(trx, grant);
   }
 
   private async record(

@@ -3,15 +3,12 @@ import { ConflictError, type Session } from '../db/session.ts';
 import type { AccountingSystem, ConnectionKey, NewConnection } from '../models/connection.ts';
 import type { ConnectionEvent } from '../models/connection-event.ts';
 import type { CallbackOutcome, PendingGrant } from '../models/pending-grant.ts';
-import { type Clock, fromNow } from '../utils/clock.ts';
+import type { Clock } from '../utils/clock.ts';
 import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
 import type { OAuthStateDatastore } from './oauth-state-datastore.ts';
 import type { EndedConnection, OAuthTokenDatastore } from './oauth-token-datastore.ts';
 import { toGrant, toGrantRow } from './pending-grant-row.ts';
 import type { PendingRevocation, PendingRevocationDatastore } from './pending-revocation-datastore.ts';
-
-/** The worker attempts a revocation after this time: the process that recorded it attempts it first. */
-const REVOCATION_HEAD_START_MS = 60_000;
 
 /**
  * How a grant's move to `oauth_tokens` ended.
@@ -94,7 +91,7 @@ export class PendingGrantDatastore {
       }
       if (grant.link && !(await this.states.consumeLink(trx, grant.link))) return { kind: 'link_consumed' };
       if (!(await this.remove(trx, grant))) throw new ConflictError();
-      const ended = await this.tokens.replaceIn(trx, connection, options);
+      const ended = await this.tokens.replaceCurrent(trx, connection, options);
       await this.states.setOutcome(trx, grant.stateId, { kind: 'connected' });
       return { kind: 'moved', ended };
     });
@@ -175,6 +172,6 @@ export class PendingGrantDatastore {
 
   private scheduleRevocation(trx: Knex.Transaction, { system, realmId, tokens }: PendingGrant) {
     const grant = { system, realmId, refreshToken: tokens.refreshToken };
-    return this.revocations.append(trx, grant, fromNow(this.clock, REVOCATION_HEAD_START_MS));
+    return this.revocations.append(trx, grant);
   }
 }

@@ -3,7 +3,10 @@ import type { Knex } from 'knex';
 import type { Session } from '../db/session.ts';
 import type { PendingRevocationRow } from '../db/tables.ts';
 import type { AccountingSystem, Ciphertext, RealmId } from '../models/connection.ts';
-import type { Clock } from '../utils/clock.ts';
+import { type Clock, fromNow } from '../utils/clock.ts';
+
+/** When the worker attempts a revocation by default: the process that recorded it attempts it first. */
+const HEAD_START_MS = 60_000;
 
 /** A grant that no connection needs any more. */
 export interface Grant {
@@ -32,12 +35,16 @@ export class PendingRevocationDatastore {
   }
 
   /** Records a grant that belongs to no other change. @param nextAttemptAt when the worker attempts it */
-  async record(grant: Grant, nextAttemptAt: Date): Promise<PendingRevocation> {
+  async record(grant: Grant, nextAttemptAt?: Date): Promise<PendingRevocation> {
     return this.session.query((db) => this.append(db, grant, nextAttemptAt));
   }
 
   /** Records a grant in the transaction that ends its connection. @param nextAttemptAt when the worker attempts it */
-  async append(db: Knex, { system, realmId, refreshToken }: Grant, nextAttemptAt: Date): Promise<PendingRevocation> {
+  async append(
+    db: Knex,
+    { system, realmId, refreshToken }: Grant,
+    nextAttemptAt = fromNow(this.clock, HEAD_START_MS),
+  ): Promise<PendingRevocation> {
     const revocation = {
       revocationId: randomUUID(),
       system,

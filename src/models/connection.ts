@@ -38,6 +38,13 @@ export interface TokenSet {
 /** A token set with everything that a new connection needs. */
 export type NewTokenSet = TokenSet & { refreshToken: PlainToken };
 
+/** Limits a refresh token's expiry to that of the authorization, which it never outlives. */
+export function limitToAuthorization(tokens: NewTokenSet): NewTokenSet {
+  const { authorizationExpiresAt, refreshTokenExpiresAt } = tokens;
+  if (!authorizationExpiresAt || authorizationExpiresAt > refreshTokenExpiresAt) return tokens;
+  return { ...tokens, refreshTokenExpiresAt: authorizationExpiresAt, isRefreshExpiryAssumed: false };
+}
+
 /** A token set as it is stored. */
 export interface EncryptedTokens {
   accessToken: Ciphertext;
@@ -85,6 +92,9 @@ export interface LostConnection extends StoredConnection {
   /** Absent once the ciphertext was purged. */
   tokens: EncryptedTokens | undefined;
 }
+
+/** A connection whose refresh token can be sent. */
+export type RefreshableConnection = ActiveConnection | (LostConnection & Pick<ActiveConnection, 'tokens'>);
 
 interface StoredConnection extends ConnectionKey {
   tokenId: string;

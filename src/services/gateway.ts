@@ -28,6 +28,14 @@ const BODY_TIMEOUT_MS = 60_000;
 const DISCARD_BYTES = 64 * 1024;
 const DISCARD_MS = 1_000;
 
+/** Where a provider's API is, and the connections to it. */
+interface Target {
+  agent: Agent;
+  origin: string;
+  /** Without a trailing slash. */
+  basePath: string;
+}
+
 interface Dependencies {
   strategies: StrategyRegistry;
   tokenManager: TokenManager;
@@ -41,7 +49,7 @@ export class Gateway {
   private readonly tokenManager: TokenManager;
   private readonly clock: Clock;
   private readonly logger: Logger;
-  private readonly agents = new Map<string, Agent>();
+  private readonly targets = new Map<string, Target>();
 
   constructor({ strategies, tokenManager, clock, logger }: Dependencies) {
     this.strategies = strategies;
@@ -49,7 +57,9 @@ export class Gateway {
     this.clock = clock;
     this.logger = logger;
     for (const { system, profile } of strategies.all()) {
-      this.agents.set(system, new Agent({ connect: { timeout: profile.timeoutMs }, bodyTimeout: BODY_TIMEOUT_MS }));
+      const { origin, pathname } = new URL(profile.api.baseUrl);
+      const agent = new Agent({ connect: { timeout: profile.timeoutMs }, bodyTimeout: BODY_TIMEOUT_MS });
+      this.targets.set(system, { agent, origin, basePath: pathname.replace(/\/$/, '') });
     }
   }
 
@@ -72,7 +82,7 @@ export class Gateway {
   }
 
   async close(): Promise<void> {
-    for (const agent of this.agents.values()) await agent.destroy();
+    for (const { agent } of this.targets.values()) await agent.destroy();
   }
 
   private async attempt(request: GatewayRequest, strategy: AccountingStrategy): Promise<GatewayResponse> {
@@ -97,16 +107,16 @@ export class Gateway {
     strategy: AccountingStrategy,
   ): Promise<GatewayResponse> {
     const { api, timeoutMs } = strategy.profile;
-    const base = new URL(api.baseUrl);
+    const { agent, origin, basePath } = this.targets.get(strategy.system) as Target;
     let isTimeout = false;
     const timer = this.clock.startTimer(timeoutMs, () => {
       isTimeout = true;
       request.abort.abort();
     });
     try {
-      return await (this.agents.get(strategy.system) as Agent).request({
-        origin: base.origin,
-        path: `${base.pathname.replace(/\/$/, '')}${api.companyPath(connection.realmId)}/${request.resource}`,
+      return await agent.request({
+        origin,
+        path: `${basePath}${api.companyPath(connection.realmId)}/${request.resource}`,
         method: request.method,
         headers: { ...api.headers, ...request.headers, authorization: `Bearer ${accessToken}` },
         body: request.body ?? null,

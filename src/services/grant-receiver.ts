@@ -3,6 +3,7 @@ import type { OAuthState } from '../auth/oauth-states.ts';
 import type { TokenCipher } from '../crypto/token-cipher.ts';
 import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
 import { AppError, hasCode } from '../errors.ts';
+import { limitToAuthorization } from '../models/connection.ts';
 import type { CallbackOutcome, PendingGrant } from '../models/pending-grant.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { NewGrant } from '../strategies/accounting-strategy.ts';
@@ -13,7 +14,6 @@ import { retry } from '../utils/retry.ts';
 import { Stopwatch } from '../utils/stopwatch.ts';
 import type { GrantCompleter } from './grant-completer.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
-import { limitToAuthorization } from './refresh-saver.ts';
 
 /** How long a process has a grant that it received for itself: longer than the rest of a callback takes. */
 const CLAIM_MS = 2 * 60_000;

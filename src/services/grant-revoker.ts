@@ -76,7 +76,7 @@ export class GrantRevoker {
   /** Records a grant that belongs to no connection, and attempts to revoke it. */
   async revokeOrphaned(grant: Grant): Promise<void> {
     try {
-      await this.revoke(await this.pending.record(grant, fromNow(this.clock, MIN_BACK_OFF_MS)));
+      await this.revoke(await this.pending.record(grant));
     } catch (err) {
       this.log('error', 'grant.revocation.not_recorded', grant, { err });
       await this.strategies

@@ -2,9 +2,9 @@ import type { ActiveConnection } from '../models/connection.ts';
 import { backOffMs } from '../utils/back-off.ts';
 import type { Clock } from '../utils/clock.ts';
 
-/** Time for saving a refresh's response, beyond the call itself, before its lease expires. */
+/** Time for saving a refresh's response, beyond the call itself, before its lease may be taken over. */
 export const SAVE_MS = 5_000;
-/** Time that the holder of an expired lease has to save its response after a takeover was announced. */
+/** Time that the holder of a lease has to save its response after a takeover was announced. */
 export const TAKEOVER_PAUSE_MS = 6_000;
 /** How long a lease under which nothing was sent is looked for, in case its acquiring write takes effect late. */
 export const ABANDON_TIMEOUT_MS = 10_000;

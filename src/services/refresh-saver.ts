@@ -1,7 +1,15 @@
 import type { TokenCipher } from '../crypto/token-cipher.ts';
 import type { OAuthTokenDatastore, RefreshedTokens } from '../datastores/oauth-token-datastore.ts';
 import { hasCode } from '../errors.ts';
-import type { ActiveConnection, Connection, NewTokenSet, PlainToken, TokenSet } from '../models/connection.ts';
+import {
+  type ActiveConnection,
+  type Connection,
+  limitToAuthorization,
+  type NewTokenSet,
+  type PlainToken,
+  type RefreshableConnection,
+  type TokenSet,
+} from '../models/connection.ts';
 import { nextMaintenanceAt } from '../models/maintenance.ts';
 import { logEvent } from '../observability/event-log.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -9,7 +17,6 @@ import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { Clock } from '../utils/clock.ts';
 import { retry } from '../utils/retry.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
-import type { RefreshableConnection } from './token-refresher.ts';
 
 /** How long a saved response is remembered, in case a failover of the database loses it. */
 const REMEMBER_MS = 10 * 60_000;
@@ -140,11 +147,4 @@ function completeTokens(
     refreshToken: returned.refreshToken ?? sentToken,
     authorizationExpiresAt: returned.authorizationExpiresAt ?? tokens.authorizationExpiresAt,
   });
-}
-
-/** A refresh token never outlives the authorization. */
-export function limitToAuthorization(tokens: NewTokenSet): NewTokenSet {
-  const { authorizationExpiresAt, refreshTokenExpiresAt } = tokens;
-  if (!authorizationExpiresAt || authorizationExpiresAt > refreshTokenExpiresAt) return tokens;
-  return { ...tokens, refreshTokenExpiresAt: authorizationExpiresAt, isRefreshExpiryAssumed: false };
 }

@@ -6,6 +6,7 @@ import type {
   LossReason,
   LostConnection,
   PlainToken,
+  RefreshableConnection,
   TokenSet,
 } from '../models/connection.ts';
 import type { ConnectionEvent } from '../models/connection-event.ts';
@@ -34,9 +35,6 @@ export type RefreshResult =
   | { outcome: 'deferred'; cause: 'provider_unavailable' | 'provider_error'; retryAfterSeconds?: number }
   | { outcome: 'failed'; error: ProviderError; retryAfterSeconds?: number }
   | { outcome: 'ended'; connection: Connection | undefined };
-
-/** A connection whose refresh token can be sent. */
-export type RefreshableConnection = ActiveConnection | (LostConnection & Pick<ActiveConnection, 'tokens'>);
 
 const DEFERRED = { outcome: 'deferred', cause: 'provider_unavailable' } as const;
 
@@ -96,10 +94,10 @@ export class TokenRefresher {
     );
   }
 
-  /** @param refuse returns why the provider is not to be called, if it is not */
+  /** @param check returns the result if the provider is not to be called */
   private async run<T extends RefreshableConnection>(
     seen: T,
-    refuse: (current: T, backOffMs: number) => Promise<RefreshResult | undefined>,
+    check: (current: T, backOffMs: number) => Promise<RefreshResult | undefined>,
   ): Promise<RefreshResult> {
     const stopTimer = this.metrics.leaseWait.startTimer();
     const leaseMs = this.leaseMs(seen);
@@ -112,8 +110,8 @@ export class TokenRefresher {
         return toResult(current);
       }
       const connection = { ...current, tokens: current.tokens ?? seen.tokens } as T; // the generation includes the state
-      const refusal = await refuse(connection, found.backOffMs);
-      if (refusal) return refusal;
+      const failed = await check(connection, found.backOffMs);
+      if (failed) return failed;
       const refreshToken = this.cipher.decryptRefreshToken(connection, connection.tokens);
       const lease = await this.leases.tryAcquire({
         connection,
@@ -135,7 +133,7 @@ export class TokenRefresher {
     return connection.maintenance.nextAt ?? this.nextMaintenanceAt(connection);
   }
 
-  /** Spares the provider a call that must fail, or that it asked not to receive yet. */
+  /** Avoids a call that must fail, or that the provider asked not to receive yet. */
   private async failFast(connection: ActiveConnection, backOffMs: number): Promise<RefreshResult | undefined> {
     if (policy.isRefreshTokenExpired(connection, this.clock.now())) {
       const lost = await this.markLost(connection, 'refresh_token_expired');
@@ -209,7 +207,7 @@ export class TokenRefresher {
     const reason = connection.refresh.startedAt ? 'rotation_lost' : 'authorization_revoked';
     const lost = await this.markLost(connection, reason, error.details.intuitTid);
     this.count(!lost ? 'superseded' : reason === 'rotation_lost' ? 'rotation_lost' : 'revoked');
-    return toResult(lost ?? (await this.tokens.findForRefresh(connection))?.connection);
+    return toResult(lost ?? (await this.tokens.findCurrent(connection)));
   }
 
   /** Releases the lease after a failure that says nothing about the grant. */

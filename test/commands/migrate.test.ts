@@ -81,7 +81,7 @@ describeOnServer('npm run migrate', (createDatabase) => {
     const database = await createDatabase();
     await database.drop();
     const stranger = new URL(database.url);
-    stranger.username = 'nobody';
+    stranger.username = 'unknown';
     stranger.password = 'canary';
     for (const DATABASE_URL of [database.url, stranger.href]) {
       const { code, stdout, stderr } = await runToEnd('dist/src/commands/migrate.js', ['migrate', 'latest'], {

@@ -100,14 +100,6 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase) => {
     expect(await harness.pendingRevocations()).toMatchObject([{ realm_id: '1' }]);
   });
 
-  it('stores a connection once, even if the call is repeated after a lost response', async () => {
-    const connection = connectionOf();
-    await replace(connection);
-    expect(await replace(connection)).toBeUndefined();
-    expect(await harness.rows('acme')).toHaveLength(1);
-    expect(await harness.eventTypes('acme')).toEqual(['connected']);
-  });
-
   it('leaves the current connection as it is if the next one cannot be stored', async () => {
     await replace(connectionOf());
     const before = await harness.rows('acme');
@@ -210,8 +202,10 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase) => {
     return harness.home.tokens.findCurrent(harness.key(organizationId));
   }
 
-  async function replace(connection: NewConnection): Promise<EndedConnection | undefined> {
-    return harness.home.tokens.replaceCurrent(connection, { actor: 'billing', nextMaintenanceAt: later() });
+  async function replace(connection: NewConnection): Promise<EndedConnection> {
+    return harness.home.session.transaction((trx) =>
+      harness.home.tokens.replaceCurrent(trx, connection, { actor: 'billing', nextMaintenanceAt: later() }),
+    );
   }
 
   async function disconnect(organizationId = 'acme'): Promise<EndedConnection | undefined> {

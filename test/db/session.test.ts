@@ -109,7 +109,7 @@ describeOnServer('the session', (createDatabase) => {
     const database = await createDatabase();
     await database.drop();
     const unknownUser = new URL(database.url);
-    unknownUser.username = 'nobody';
+    unknownUser.username = 'unknown';
     unknownUser.password = 'canary-password';
     for (const DATABASE_URL of [database.url, unknownUser.href]) {
       const session = openSession(loadDatabaseConfig({ DATABASE_URL }), systemClock);

@@ -187,14 +187,14 @@ describe('a connection that is interrupted', () => {
   });
 
   it('is stored once when the database is available again', async () => {
-    const store = jest.spyOn(harness.home.tokens, 'replaceIn').mockRejectedValueOnce(UNAVAILABLE);
+    const store = jest.spyOn(harness.home.tokens, 'replaceCurrent').mockRejectedValueOnce(UNAVAILABLE);
     expect((await connectTo('patient')).status).toBe(302);
     expect(store).toHaveBeenCalledTimes(2);
     expect(await harness.rows('patient')).toHaveLength(1);
   });
 
   it('is rejected with service_unavailable if the database stays unavailable', async () => {
-    const store = jest.spyOn(harness.home.tokens, 'replaceIn').mockRejectedValue(UNAVAILABLE);
+    const store = jest.spyOn(harness.home.tokens, 'replaceCurrent').mockRejectedValue(UNAVAILABLE);
     const connecting = connectTo('unstored', '4');
     await until(() => store.mock.calls.length > 0);
     harness.clock.advance(TIMEOUT_MS);
@@ -210,7 +210,7 @@ describe('a connection that is interrupted', () => {
 
   it('is rejected with internal_error, without details, after an internal fault', async () => {
     const flow = await consent(harness.service, harness.simulator, 'faulty');
-    jest.spyOn(harness.home.tokens, 'replaceIn').mockRejectedValue(new TypeError('canary of the inside'));
+    jest.spyOn(harness.home.tokens, 'replaceCurrent').mockRejectedValue(new TypeError('canary of the inside'));
     const before = harness.logs.length;
     const response = await callback(harness.service, flow);
     expectProblem(response, 500, 'internal_error');
