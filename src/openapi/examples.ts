@@ -1,31 +1,16 @@
 import type { AccountingSystem } from '../models/connection.ts';
-import type { ConnectLinkResponse, Status } from '../schemas/connection.ts';
+import { type ConnectLinkResponse, NO_CONNECTION, type Status } from '../schemas/connection.ts';
 import type { EventFields, EventPage, WebhookBody } from '../schemas/events.ts';
 import type { Readiness } from '../schemas/health.ts';
 
 const REALM_ID = '9341452000000001';
-
-const notConnected: Status = {
-  connected: false,
-  accounting_system: null,
-  realm_id: null,
-  company_name: null,
-  expires_at: null,
-  is_expired: false,
-  needs_reauthorization: false,
-  reason: null,
-  refresh_token_expires_at: null,
-  authorization_expires_at: null,
-  last_refreshed_at: null,
-  last_verified_at: null,
-};
 
 /** A status for each state of a connection. */
 export function statusExamples(system: AccountingSystem): Record<string, Status> {
   const company = { accounting_system: system, realm_id: REALM_ID, company_name: 'Sandbox Company_US_1' };
   return {
     connected: {
-      ...notConnected,
+      ...NO_CONNECTION,
       ...company,
       connected: true,
       expires_at: new Date('2026-02-10T15:00:00.000Z'),
@@ -34,13 +19,13 @@ export function statusExamples(system: AccountingSystem): Record<string, Status>
       last_verified_at: new Date('2026-02-10T14:00:00.000Z'),
     },
     lost: {
-      ...notConnected,
+      ...NO_CONNECTION,
       ...company,
       needs_reauthorization: true,
       reason: 'authorization_revoked',
       last_refreshed_at: new Date('2026-02-10T14:00:00.000Z'),
     },
-    not_connected: notConnected,
+    not_connected: NO_CONNECTION,
   };
 }
 

@@ -5,44 +5,52 @@ import { organizationPath } from '../schemas/requests.ts';
 import { passThroughHeaders, requestHeaders } from './headers.ts';
 import { ORGANIZATION_ERRORS, problems } from './problems.ts';
 import { identifierOf, type Provider } from './provider.ts';
-import { detailsOf, type GatewayExamples } from './provider-details.ts';
+import { detailsOf, type GatewayExamples, type GatewayPath } from './provider-details.ts';
 
-/** Registers the gateway to one provider, at each path where it is mounted. */
+/** Registers the gateway to one provider: each path where it is mounted, and each form of a resource's path. */
 export function registerGatewayPaths(registry: OpenAPIRegistry, provider: Provider): void {
   const { title } = provider.profile;
-  const { gatewayExamples: examples } = detailsOf(provider);
-  const params = gatewayPath(provider, examples);
-  const query = gatewayQuery(title, examples);
+  const { gatewayQuery: query, gatewayExamples: examples } = detailsOf(provider);
   const get = { method: 'get', verb: 'read', request: {} } as const;
   const post = { method: 'post', verb: 'write', request: { body: requestBody(examples) } } as const;
   for (const { basePath, idSuffix, description } of mountsOf(provider)) {
-    for (const { method, verb, request } of [get, post]) {
-      registry.registerPath({
-        method,
-        path: `${basePath}/{organization_id}/{resource}`,
-        operationId: `${verb}${identifierOf(provider)}${idSuffix}`,
-        tags: ['Gateway'],
-        summary: `Forwards a ${method.toUpperCase()} request to the ${title} API.`,
-        description,
-        request: { params, query, headers: requestHeaders, ...request },
-        responses: {
-          200: providerResponse(`The response of the ${title} API, unchanged.`, {
-            'application/json': {
-              schema: {},
-              ...(examples && { examples: { company: { value: examples.responseBody } } }),
-            },
-            '*/*': { schema: {} },
-          }),
-          ...problems(registry, GATEWAY_ERRORS, 'provider'),
-          default: providerResponse(
-            `A response of the ${title} API with any other status, unchanged. Never a 401 or a redirect.`,
-            { '*/*': { schema: {} } },
-          ),
-        },
-      });
+    for (const [form, { names, suffix }] of Object.entries(RESOURCE_FORMS)) {
+      const params = gatewayPath(provider, names);
+      for (const { method, verb, request } of [get, post]) {
+        registry.registerPath({
+          method,
+          path: `${basePath}/{organization_id}/${form}`,
+          operationId: `${verb}${identifierOf(provider)}${idSuffix}${suffix}`,
+          tags: ['Gateway'],
+          summary: `Forwards a ${method.toUpperCase()} request to the ${title} API.`,
+          description,
+          request: { params, query, headers: requestHeaders, ...request },
+          responses: {
+            200: providerResponse(`The response of the ${title} API, unchanged.`, {
+              'application/json': {
+                schema: {},
+                ...(examples && { examples: { company: { value: examples.responseBody } } }),
+              },
+              '*/*': { schema: {} },
+            }),
+            ...problems(registry, GATEWAY_ERRORS, 'provider'),
+            default: providerResponse(
+              `A response of the ${title} API with any other status, unchanged. Never a 401 or a redirect.`,
+              { '*/*': { schema: {} } },
+            ),
+          },
+        });
+      }
     }
   }
 }
+
+/** The forms of a resource's path: a parameter of OpenAPI cannot contain a slash. */
+const RESOURCE_FORMS = {
+  '{resource}': { names: ['resource'], suffix: '' },
+  '{resource}/{id}': { names: ['resource', 'id'], suffix: 'ById' },
+  '{resource}/{id}/{action}': { names: ['resource', 'id', 'action'], suffix: 'Action' },
+} as const;
 
 interface Mount {
   basePath: string;
@@ -72,26 +80,11 @@ function companyPathOf({ profile }: Provider): string {
   return profile.api.companyPath('{realmId}' as RealmId);
 }
 
-function gatewayPath(provider: Provider, examples: GatewayExamples | undefined) {
-  return organizationPath.extend({
-    resource: z.string().meta({
-      description: `A path that ${provider.profile.title} documents below \`${companyPathOf(provider)}/\`. It can have several segments, with slashes that are not encoded (\`%2F\` is rejected), and cannot leave the company.`,
-      ...(examples && { example: examples.resource }),
-    }),
-  });
-}
-
-/** OpenAPI writes the properties of an object in a query as parameters of their own. */
-function gatewayQuery(title: string, examples: GatewayExamples | undefined) {
-  return z.object({
-    parameters: z
-      .record(z.string(), z.string())
-      .meta({
-        description: `The query parameters of the ${title} API, each by its own name.`,
-        ...(examples && { example: examples.query }),
-      })
-      .optional(),
-  });
+/** The path's parameters. A path with more segments is forwarded too; one that leaves the company is not. */
+function gatewayPath(provider: Provider, names: readonly (keyof GatewayPath)[]) {
+  const { gatewayPath: documented } = detailsOf(provider);
+  const parameters = names.map((name) => [name, z.string().meta(documented[name])]);
+  return organizationPath.extend(Object.fromEntries(parameters));
 }
 
 function requestBody(examples: GatewayExamples | undefined) {

@@ -8,13 +8,17 @@ export interface ProviderDetails {
   callbackQuery: z.ZodObject;
   /** The query of a user who disconnected at the provider. */
   disconnectedQuery: z.ZodObject;
+  gatewayPath: GatewayPath;
+  /** The query parameters that many of the provider's resources have. Others are forwarded too. */
+  gatewayQuery: z.ZodObject;
   gatewayExamples?: GatewayExamples;
 }
 
+/** The segments of a resource's path. */
+export type GatewayPath = Record<'resource' | 'id' | 'action', { description: string; example?: string }>;
+
 /** A gateway request and its response. */
 export interface GatewayExamples {
-  resource: string;
-  query: Record<string, string>;
   requestBody: object;
   responseBody: object;
 }
@@ -30,9 +34,24 @@ const DETAILS: Partial<Record<string, ProviderDetails>> = {
       .partial({ realmId: true, code: true })
       .extend({ error: declinedQuery.shape.error.optional() }),
     disconnectedQuery,
+    gatewayPath: {
+      resource: { description: 'What QuickBooks documents below `/v3/company/{realmId}/`.', example: 'invoice' },
+      id: { description: 'The ID of an entity, or the name of a report.', example: '1' },
+      action: { description: 'What is done with the entity, or the format it is returned in.', example: 'pdf' },
+    },
+    gatewayQuery: z.object({
+      query: z
+        .string()
+        .optional()
+        .meta({ description: 'With the resource `query`: the query.', example: 'select * from Invoice' }),
+      minorversion: z.string().optional().meta({ description: "The minor version of QuickBooks' API.", example: '75' }),
+      requestid: z.string().max(50).optional().meta({
+        description:
+          'Makes a POST idempotent: QuickBooks returns the first response to every request with the same ID.',
+        example: 'invoice-2026-0042',
+      }),
+    }),
     gatewayExamples: {
-      resource: 'companyinfo/9341452000000001',
-      query: { minorversion: '75' },
       requestBody: {
         Line: [
           {
@@ -52,6 +71,12 @@ const DETAILS: Partial<Record<string, ProviderDetails>> = {
 };
 
 const DEFAULT_DETAILS: ProviderDetails = {
+  gatewayPath: {
+    resource: { description: "A resource of the provider's API." },
+    id: { description: 'The ID of an entity.' },
+    action: { description: 'What is done with the entity.' },
+  },
+  gatewayQuery: z.object({}),
   disconnectedQuery: z.object({}),
   callbackQuery: z.object({
     state: z.string().meta({ description: 'The state that connect issued. Valid for 10 minutes and for one use.' }),

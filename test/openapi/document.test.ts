@@ -22,7 +22,8 @@ describe('the OpenAPI document', () => {
     const documented = Object.entries<object>(paths).flatMap(([path, item]) =>
       Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    expect(documented.sort()).toEqual(routesOf(createApp(harness.home).router as unknown as Routes).sort());
+    const described = new Set(documented.map((route) => route.replace(/\{resource\}\/.+/, '{resource}')));
+    expect([...described].sort()).toEqual(routesOf(createApp(harness.home).router as unknown as Routes).sort());
   });
 
   it('describes every error with its status', async () => {
