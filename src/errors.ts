@@ -51,7 +51,8 @@ export const ERRORS = {
   forbidden: {
     status: 403,
     title: 'Forbidden',
-    meaning: "the credentials are another organization's, or a page of a foreign `Origin` sent a POST",
+    meaning:
+      "the credentials are another organization's or lack the required scope, or a page of a foreign `Origin` sent a POST",
     detail: 'These credentials are for another organization.',
   },
   not_found: {
@@ -126,6 +127,8 @@ interface AppErrorOptions {
   detail?: string | undefined;
   /** Whole seconds after which the same request may succeed. */
   retryAfterSeconds?: number | undefined;
+  /** The scope that the credentials lack. */
+  requiredScope?: string | undefined;
   /** What led to it, for the log alone. Never an error that contains a credential. */
   cause?: unknown;
 }
@@ -136,6 +139,7 @@ export class AppError extends Error {
   readonly code: ErrorCode;
   readonly detail: string;
   readonly retryAfterSeconds: number | undefined;
+  readonly requiredScope: string | undefined;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     const detail = options.detail ?? ERRORS[code].detail;
@@ -143,6 +147,7 @@ export class AppError extends Error {
     this.code = code;
     this.detail = detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.requiredScope = options.requiredScope;
   }
 }
 

@@ -11,7 +11,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   models: ['errors'],
   utils: ['errors'],
   crypto: ['models'],
-  config: ['crypto', 'utils'],
+  config: ['crypto', 'models', 'utils'],
   schemas: ['models', 'errors'],
   db: ['config', 'models', 'errors', 'utils'],
   datastores: ['db', 'models', 'crypto', 'errors', 'utils'],

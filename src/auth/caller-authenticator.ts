@@ -5,6 +5,7 @@ import { AppError } from '../errors.ts';
 import type { OrganizationId } from '../models/connection.ts';
 import type { Clock } from '../utils/clock.ts';
 import { KEY_SET_OPTIONS, KeySetUnavailableError, resilientFetch } from './remote-key-set.ts';
+import { scopesOf } from './scopes.ts';
 
 /** Who calls, and for which organizations. */
 export interface Caller {
@@ -13,6 +14,8 @@ export interface Caller {
   /** What a rate limit counts; absent if it counts the address. */
   account: string | undefined;
   organizations: Organizations;
+  /** The scopes that it is limited to; absent if it has every scope of its kind. */
+  scopes?: ReadonlySet<string> | undefined;
 }
 
 /** The organizations that a caller can act for. */
@@ -41,12 +44,16 @@ const KEY_SET_RETRY_SECONDS = 5;
 /** Identifies callers by their credentials: API keys, and users' JWTs. */
 export class CallerAuthenticator {
   private readonly settings: Config['callers'];
-  private readonly keys: { name: string; digest: Buffer }[];
+  private readonly keys: { name: string; digest: Buffer; scopes: ReadonlySet<string> | undefined }[];
   private readonly keySet: ReturnType<typeof createRemoteJWKSet> | undefined;
 
   constructor(settings: Config['callers'], clock: Clock) {
     this.settings = settings;
-    this.keys = settings.apiKeys.map(({ name, key }) => ({ name, digest: sha256(key) }));
+    this.keys = settings.apiKeys.map(({ name, key, scopes }) => ({
+      name,
+      digest: sha256(key),
+      scopes: scopes && new Set(scopes),
+    }));
     const { jwt } = settings;
     this.keySet = jwt && createRemoteJWKSet(new URL(jwt.jwksUrl), { ...KEY_SET_OPTIONS, ...resilientFetch(clock) });
   }
@@ -68,7 +75,9 @@ export class CallerAuthenticator {
   private findKey(token: string): Caller | undefined {
     const digest = sha256(token);
     const [match] = this.keys.filter((key) => timingSafeEqual(key.digest, digest));
-    return match && { actor: match.name, account: `key:${match.name}`, organizations: { kind: 'all' } };
+    if (!match) return undefined;
+    const { name, scopes } = match;
+    return { actor: name, account: `key:${name}`, organizations: { kind: 'all' }, scopes };
   }
 
   private async verifyJwt(token: string): Promise<Caller | undefined> {
@@ -87,6 +96,7 @@ export class CallerAuthenticator {
         actor: sub?.slice(0, MAX_ACTOR_LENGTH) || 'unnamed',
         account: sub ? `jwt:${sub}` : undefined,
         organizations: toOrganizations(payload[jwt.organizationClaim]),
+        scopes: this.settings.jwtNamesScopes ? scopesOf(payload) : undefined,
       };
     } catch (error) {
       if (error instanceof KeySetUnavailableError || error instanceof errors.JWKSTimeout) {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import type { z } from 'zod';
+import type { Scope } from '../models/scope.ts';
 import type { DatabaseConfig } from './database-url.ts';
 import { developmentDefaults, INTUIT, simulatorDefaults } from './defaults.ts';
 import { type Environment, environmentSchema } from './environment-schema.ts';
@@ -41,9 +42,12 @@ export interface Config {
   /** True if a connection takes effect only after the frontend has confirmed it. */
   connectConfirmation: boolean;
   callers: {
-    apiKeys: { name: string; key: string }[];
+    /** `scopes` is absent if the key has all. */
+    apiKeys: { name: string; key: string; scopes?: Scope[] | undefined }[];
     /** Absent if users' JWTs are not accepted. */
     jwt: { jwksUrl: string; issuer: string; audience: string; organizationClaim: string } | undefined;
+    /** True if a JWT has only the scopes that it names. */
+    jwtNamesScopes: boolean;
     /** True if the operator chose to require no credentials. */
     disabled: boolean;
   };
@@ -120,6 +124,7 @@ export function loadConfig(environment: Environment): Config {
               organizationClaim: env.AUTH_ORGANIZATION_CLAIM,
             }
           : undefined,
+      jwtNamesScopes: env.AUTH_SCOPES,
       disabled: env.AUTH_DISABLED,
     },
     rateLimits: { perMinute: env.RATE_LIMIT_PER_MINUTE, redis: env.REDIS_URL },

@@ -62,6 +62,7 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
     AUTH_ISSUER: allOrNone(required()),
     AUTH_AUDIENCE: allOrNone(required()),
     AUTH_ORGANIZATION_CLAIM: z.string().default('organization_id'),
+    AUTH_SCOPES: flag('false'),
     AUTH_DISABLED: flag('false').refine(
       (disabled) => !disabled || !hasCallers,
       'must not be true if API_KEYS or AUTH_JWKS_URL is set',

@@ -1,6 +1,9 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { SCOPES } from '../models/scope.ts';
 import { UrlProblem } from './url-parts.ts';
+
+const API_KEY = /^([A-Za-z0-9._-]{1,64}):([A-Za-z0-9_-]{32,})(?::(.+))?$/;
 
 /** A variable that must be set. */
 export function required() {
@@ -71,18 +74,20 @@ export function parsedUrl<Parsed>(parseText: (text: string) => Parsed) {
   });
 }
 
-/** `name:key` pairs, comma-separated. */
+/** `name:key` pairs, or `name:key:scope+scope` for a key with only these scopes, comma-separated. */
 export function apiKeys() {
   return list(
-    (pair) => /^[A-Za-z0-9._-]{1,64}:[\x21-\x7e]{32,}$/.test(pair),
-    'must be name:key pairs, each key 32 characters or more',
+    (item) => API_KEY.test(item),
+    'must be name:key or name:key:scope+scope, each key 32 characters or more of A-Z, a-z, 0-9, _ and -',
   )
-    .transform((pairs) =>
-      pairs.map((pair) => ({ name: pair.split(':', 1)[0] ?? '', key: pair.slice(pair.indexOf(':') + 1) })),
-    )
+    .transform((items) => items.map(toApiKey))
     .refine(
       (keys) => isDistinct(keys.map(({ name }) => name)) && isDistinct(keys.map(({ key }) => key)),
       'must not contain a name or a key twice',
+    )
+    .refine(
+      (keys) => keys.every(({ scopes }) => !scopes || scopes.every((scope) => SCOPES.includes(scope))),
+      `must have no other scopes than ${SCOPES.join(', ')}`,
     );
 }
 
@@ -120,6 +125,11 @@ function isProxy(text: string): boolean {
   const maxPrefix = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
   const isRange = rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= maxPrefix;
   return isRange || ['loopback', 'linklocal', 'uniquelocal'].includes(text);
+}
+
+function toApiKey(item: string) {
+  const [, name = '', key = '', scopes] = API_KEY.exec(item) ?? [];
+  return { name, key, scopes: scopes?.split('+') as (typeof SCOPES)[number][] | undefined };
 }
 
 function isDistinct(texts: string[]): boolean {

@@ -49,6 +49,11 @@ function identifyByLink(links: ConnectLinks, text: string, system: AccountingSys
   const link = links.verify(text, system);
   return {
     link,
-    caller: { actor: link.actor, account: undefined, organizations: { kind: 'one', id: link.organizationId } } as const,
+    caller: {
+      actor: link.actor,
+      account: undefined,
+      organizations: { kind: 'one', id: link.organizationId },
+      scopes: new Set(['connections:write']),
+    } as const,
   };
 }

@@ -34,10 +34,17 @@ export function createErrorHandler(logger: Logger, returnPages: ReturnPages): Er
       redirect(response, returnPages.withOutcome(returnUrl, outcome));
       return;
     }
-    if (error.code === 'unauthorized') response.set('WWW-Authenticate', 'Bearer');
+    const challenge = challengeOf(error);
+    if (challenge) response.set('WWW-Authenticate', challenge);
     if (error.retryAfterSeconds !== undefined) response.set('Retry-After', String(error.retryAfterSeconds));
     response.status(ERRORS[error.code].status).type('application/problem+json').json(toProblem(error, request.id));
   };
+}
+
+/** The value of `WWW-Authenticate` (RFC 6750 §3). */
+function challengeOf({ code, requiredScope }: AppError): string | undefined {
+  if (requiredScope !== undefined) return `Bearer error="insufficient_scope", scope="${requiredScope}"`;
+  return code === 'unauthorized' ? 'Bearer' : undefined;
 }
 
 function toProblem({ code, detail }: AppError, requestId: string): Problem {

@@ -7,6 +7,7 @@ import { ORGANIZATION_ERRORS, problems } from './problems.ts';
 import { operationId, type Provider } from './provider.ts';
 import { detailsOf } from './provider-details.ts';
 import { jsonResponse, redirectResponse } from './responses.ts';
+import { requiresScope } from './security.ts';
 
 /** Registers connect, callback, confirm and disconnected of one provider. */
 export function registerConnectPaths(registry: OpenAPIRegistry, provider: Provider): void {
@@ -22,7 +23,7 @@ export function registerConnectPaths(registry: OpenAPIRegistry, provider: Provid
     tags: ['Connection'],
     summary: `Redirects a browser to the ${title} consent page.`,
     description: `For a browser, with credentials or with a link that \`POST\` created. On that page the user chooses a company and agrees; ${title} then redirects to the callback. A script cannot follow these redirects: create a link instead.`,
-    security: [{ apiKey: [] }, { userToken: [] }, { connectLink: [] }],
+    security: [...requiresScope('connections:write'), { connectLink: [] }],
     request: { params: organizationPath, query: connectQuery },
     responses: {
       302: redirectResponse(
@@ -41,6 +42,7 @@ export function registerConnectPaths(registry: OpenAPIRegistry, provider: Provid
     summary: `Creates a link that connects the organization to ${title}.`,
     description:
       'Any browser can open the link, without credentials, until it expires or a connection was made through it. Give it only to a user of the organization.',
+    security: requiresScope('connections:write'),
     request: { params: organizationPath, headers: requestHeaders, body: jsonBody(connectBody, false) },
     responses: {
       201: jsonResponse('The link.', connectLinkSchema, { link: connectLinkExample(system) }),
@@ -73,6 +75,7 @@ export function registerConnectPaths(registry: OpenAPIRegistry, provider: Provid
     summary: 'Completes a connection that awaits its confirmation.',
     description:
       'Only if `CONNECT_CONFIRMATION` is `true`. The frontend posts the `confirmation` of the return page, with a user of the organization signed in, within 10 minutes. Until then an existing connection is unchanged.',
+    security: requiresScope('connections:write'),
     request: { params: organizationPath, headers: requestHeaders, body: jsonBody(confirmBody, true) },
     responses: {
       200: jsonResponse('The connection.', statusSchema, statusExamples(system)),

@@ -7,6 +7,7 @@ import { requestHeaders } from './headers.ts';
 import { ORGANIZATION_ERRORS, problems } from './problems.ts';
 import { operationId, type Provider } from './provider.ts';
 import { jsonResponse } from './responses.ts';
+import { requiresScope } from './security.ts';
 
 /** Registers status, disconnect and events of one provider. */
 export function registerConnectionPaths(registry: OpenAPIRegistry, provider: Provider): void {
@@ -21,6 +22,7 @@ export function registerConnectionPaths(registry: OpenAPIRegistry, provider: Pro
     tags: ['Connection'],
     summary: `Returns the status of the organization's connection to ${title}.`,
     description: `Reads the database and never calls ${title}: a frontend can poll it. If the connection is lost, the user must connect again.`,
+    security: requiresScope('connections:read'),
     request: { params: organizationPath, headers: requestHeaders },
     responses: {
       200: jsonResponse('The connection: active, lost, or none.', statusSchema, statusExamples(system)),
@@ -35,6 +37,7 @@ export function registerConnectionPaths(registry: OpenAPIRegistry, provider: Pro
     tags: ['Connection'],
     summary: `Ends the organization's connection to ${title}.`,
     description: `Ends the connection, then revokes its grant at ${title}, unless an active connection of another organization uses the company; a revocation that fails is retried later. The response is the same if there is no connection.`,
+    security: requiresScope('connections:write'),
     request: { params: organizationPath, headers: requestHeaders },
     responses: {
       200: jsonResponse('The organization has no connection now.', disconnectedSchema, {
@@ -52,6 +55,7 @@ export function registerConnectionPaths(registry: OpenAPIRegistry, provider: Pro
     summary: "Returns the timeline of the organization's connection.",
     description:
       'Who connected and disconnected, when and why a connection was lost, and when it recovered. Successful refreshes are not events; see `last_refreshed_at` in the status. Events are kept for 400 days.',
+    security: requiresScope('connections:read'),
     request: { params: organizationPath, query: eventsQuery, headers: requestHeaders },
     responses: {
       200: jsonResponse('A page of events, newest first.', eventPageSchema, { lost: EVENT_PAGE }),

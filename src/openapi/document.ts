@@ -7,9 +7,10 @@ import { registerConnectionPaths } from './connection-paths.ts';
 import { registerDocsPaths } from './docs-paths.ts';
 import { registerGatewayPaths } from './gateway-paths.ts';
 import { HEADERS } from './headers.ts';
-import { introduction, SECURITY_SCHEMES, TAGS } from './introduction.ts';
+import { introduction, TAGS } from './introduction.ts';
 import { registerOperationalPaths } from './operational-paths.ts';
 import type { Provider } from './provider.ts';
+import { SECURITY_SCHEMES } from './security.ts';
 import { registerWebhooks } from './webhooks.ts';
 
 const { version } = createRequire(import.meta.url)('#package.json') as { version: string };
@@ -38,7 +39,6 @@ export function openApiDocument({ quickbooks }: Pick<Config, 'quickbooks'>, prov
     },
     servers: [{ url: new URL(quickbooks.redirectUri).origin }],
     tags: TAGS,
-    security: [{ apiKey: [] }, { userToken: [] }],
   });
 }
 

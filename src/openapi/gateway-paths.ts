@@ -6,6 +6,7 @@ import { passThroughHeaders, requestHeaders } from './headers.ts';
 import { ORGANIZATION_ERRORS, problems } from './problems.ts';
 import { identifierOf, type Provider } from './provider.ts';
 import { detailsOf, type GatewayExamples, type GatewayPath } from './provider-details.ts';
+import { requiresScope } from './security.ts';
 
 /** Registers the gateway to one provider: each path where it is mounted, and each form of a resource's path. */
 export function registerGatewayPaths(registry: OpenAPIRegistry, provider: Provider): void {
@@ -23,7 +24,8 @@ export function registerGatewayPaths(registry: OpenAPIRegistry, provider: Provid
           operationId: `${verb}${identifierOf(provider)}${idSuffix}${suffix}`,
           tags: ['Gateway'],
           summary: `Forwards a ${method.toUpperCase()} request to the ${title} API.`,
-          description,
+          description: verb === 'write' ? `${description}${readsByPost(provider)}` : description,
+          security: requiresScope(`${provider.system}:${verb}`),
           request: { params, query, headers: requestHeaders, ...request },
           responses: {
             200: providerResponse(`The response of the ${title} API, unchanged.`, {
@@ -51,6 +53,12 @@ const RESOURCE_FORMS = {
   '{resource}/{id}': { names: ['resource', 'id'], suffix: 'ById' },
   '{resource}/{id}/{action}': { names: ['resource', 'id', 'action'], suffix: 'Action' },
 } as const;
+
+/** The resources for which a POST needs no scope for writing. */
+function readsByPost({ system, profile }: Provider): string {
+  const resources = profile.api.readsByPost ?? [];
+  return resources.map((resource) => ` A POST of \`${resource}\` requires only the scope \`${system}:read\`.`).join('');
+}
 
 interface Mount {
   basePath: string;

@@ -58,6 +58,13 @@ export const HEADERS = {
   },
 } as const;
 
+/** `WWW-Authenticate` of a 403 whose credentials lack the route's scope. */
+export const INSUFFICIENT_SCOPE = {
+  description: 'The scope that the credentials lack, if that is the reason.',
+  schema: { type: 'string', pattern: '^Bearer error="insufficient_scope", scope="[a-z]+:[a-z]+"$' },
+  example: 'Bearer error="insufficient_scope", scope="connections:write"',
+} as const;
+
 /** A header that the document describes. */
 export type HeaderName = keyof typeof HEADERS;
 

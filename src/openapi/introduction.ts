@@ -15,6 +15,11 @@ to act in that company: it is *active*, or *lost* until the user connects again,
 **Credentials.** \`Authorization: Bearer …\` with an API key, which can act for every organization, or with a user's JWT,
 which can act for the organization that its claim names. Development requires none by default.
 
+**Scopes.** Each operation requires one, which its security requirement names: \`connections:read\`, \`connections:write\`,
+\`connections:list\`, \`{accounting_system}:read\` or \`{accounting_system}:write\`. Credentials that lack it get 403 \`forbidden\`, and
+\`WWW-Authenticate\` names the scope. An API key has every scope, or those that are listed after it; a JWT has all but
+\`connections:list\`, or, with \`AUTH_SCOPES=true\`, those that its \`scope\` or \`scp\` names.
+
 **Errors** are \`application/problem+json\` with a \`code\` for programs. Responses of the accounting system at the gateway
 are passed through unchanged and never have this content type.
 
@@ -39,25 +44,3 @@ export const TAGS = [
   { name: 'Operations', description: 'Health and metrics.' },
   { name: 'Reference', description: 'This document.' },
 ];
-
-/** How a request is authorized. */
-export const SECURITY_SCHEMES = {
-  apiKey: {
-    type: 'http',
-    scheme: 'bearer',
-    description: 'An API key (`API_KEYS`). Can act for every organization.',
-  },
-  userToken: {
-    type: 'http',
-    scheme: 'bearer',
-    bearerFormat: 'JWT',
-    description: "A user's JWT, verified against `AUTH_JWKS_URL`. Can act for the organization that its claim names.",
-  },
-  connectLink: {
-    type: 'apiKey',
-    in: 'query',
-    name: 'link',
-    description:
-      'The `link` of a `connect_url`: valid for one connection of one organization, by default for 5 minutes.',
-  },
-} as const;

@@ -5,6 +5,7 @@ import {
   HEADERS,
   type HeaderName,
   headers,
+  INSUFFICIENT_SCOPE,
   passThroughHeaders,
   RATE_LIMITED_HEADERS,
 } from './headers.ts';
@@ -76,8 +77,10 @@ function narrowProblem(status: number, codes: ErrorCode[]) {
 
 function headersOf(status: number, alternative: Alternative | undefined) {
   const ofStatus = HEADERS_BY_STATUS[status] ?? [];
-  if (alternative === 'provider') return passThroughHeaders(...ofStatus);
-  return headers(...(UNCOUNTED_STATUSES.includes(status) ? COMMON_HEADERS : RATE_LIMITED_HEADERS), ...ofStatus);
+  const challenge = status === ERRORS.forbidden.status ? { 'WWW-Authenticate': INSUFFICIENT_SCOPE } : {};
+  if (alternative === 'provider') return { ...passThroughHeaders(...ofStatus), ...challenge };
+  const general = UNCOUNTED_STATUSES.includes(status) ? COMMON_HEADERS : RATE_LIMITED_HEADERS;
+  return { ...headers(...general, ...ofStatus), ...challenge };
 }
 
 const HEADERS_BY_STATUS: Record<number, HeaderName[]> = {

@@ -9,6 +9,7 @@ import { jsonBody } from '../middleware/json-body.ts';
 import { callerOf } from '../middleware/locals.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
 import { countOutcome } from '../middleware/request-metrics.ts';
+import { requireScope } from '../middleware/require-scope.ts';
 import { type ConnectLinkResponse, toStatus } from '../schemas/connection.ts';
 import { parse } from '../schemas/parse.ts';
 import { confirmBody, connectBody, connectQuery } from '../schemas/requests.ts';
@@ -28,6 +29,7 @@ export function createConnectRouter(context: Context, strategy: AccountingStrate
     .head(methodNotAllowed('GET, POST'))
     .get(
       rateLimits.browser,
+      requireScope('connections:write'),
       countOutcome(metrics.connects, async (request, response) => {
         const key = connectionKey(request, response, system);
         const { return_url } = parse(connectQuery, request.query);
@@ -43,6 +45,7 @@ export function createConnectRouter(context: Context, strategy: AccountingStrate
     )
     .post(
       rateLimits.change,
+      requireScope('connections:write'),
       jsonBody,
       countOutcome(metrics.connects, (request, response) => {
         const key = connectionKey(request, response, system);
@@ -77,7 +80,7 @@ export function createConnectRouter(context: Context, strategy: AccountingStrate
 
   router
     .route('/confirm/:organization_id')
-    .post(rateLimits.change, jsonBody, async (request, response) => {
+    .post(rateLimits.change, requireScope('connections:write'), jsonBody, async (request, response) => {
       const key = connectionKey(request, response, system);
       const { confirmation } = parse(confirmBody, request.body ?? {});
       const connection = await oauthService.confirm(key, confirmation, callerOf(response).actor);

@@ -5,6 +5,7 @@ import type { Context } from '../context.ts';
 import { AppError } from '../errors.ts';
 import { MAX_BODY_BYTES } from '../middleware/limit-body.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
+import { requireScope } from '../middleware/require-scope.ts';
 import type { AccountingSystem } from '../models/connection.ts';
 import type { Gateway } from '../services/gateway.ts';
 import type { AccountingStrategy } from '../strategies/accounting-strategy.ts';
@@ -25,14 +26,18 @@ const RESPONSE_HEADERS = [
 ];
 
 /** `GET, POST /{organization_id}/{resource}` of one provider, wherever it is mounted. */
-export function createGatewayRouter({ gateway, rateLimits }: Context, { system }: AccountingStrategy): Router {
+export function createGatewayRouter({ gateway, rateLimits }: Context, { system, profile }: AccountingStrategy): Router {
   const router = Router();
+  const canRead = requireScope(`${system}:read`);
+  const canPost = requireScope(({ params }) =>
+    profile.api.readsByPost?.includes([params['resource']].flat().join('/')) ? `${system}:read` : `${system}:write`,
+  );
 
   router
     .route('/:organization_id/*resource') // the metrics recognise the gateway by this ending
     .head(methodNotAllowed('GET, POST'))
-    .get(rateLimits.read, forward(gateway, system))
-    .post(rateLimits.read, forward(gateway, system))
+    .get(rateLimits.read, canRead, forward(gateway, system))
+    .post(rateLimits.read, canPost, forward(gateway, system))
     .all(methodNotAllowed('GET, POST'));
 
   return router;

@@ -2,6 +2,7 @@ import { Router } from 'express';
 import type { Context } from '../context.ts';
 import { callerOf } from '../middleware/locals.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
+import { requireScope } from '../middleware/require-scope.ts';
 import { type Disconnected, toStatus } from '../schemas/connection.ts';
 import { type EventPage, toEventFields } from '../schemas/events.ts';
 import { parse } from '../schemas/parse.ts';
@@ -17,7 +18,7 @@ export function createOAuthRouter(context: Context, strategy: AccountingStrategy
 
   router
     .route('/status/:organization_id')
-    .get(rateLimits.read, async (request, response) => {
+    .get(rateLimits.read, requireScope('connections:read'), async (request, response) => {
       const connection = await oauthService.status(connectionKey(request, response, system));
       response.json(toStatus(connection, clock.now()));
     })
@@ -25,7 +26,7 @@ export function createOAuthRouter(context: Context, strategy: AccountingStrategy
 
   router
     .route('/disconnect/:organization_id')
-    .post(rateLimits.change, async (request, response) => {
+    .post(rateLimits.change, requireScope('connections:write'), async (request, response) => {
       await oauthService.disconnect(connectionKey(request, response, system), callerOf(response).actor);
       response.json({ success: true, message: 'Disconnected successfully' } satisfies Disconnected);
     })
@@ -33,7 +34,7 @@ export function createOAuthRouter(context: Context, strategy: AccountingStrategy
 
   router
     .route('/events/:organization_id')
-    .get(rateLimits.read, async (request, response) => {
+    .get(rateLimits.read, requireScope('connections:read'), async (request, response) => {
       const key = connectionKey(request, response, system);
       const { limit, before } = parse(eventsQuery, request.query);
       const events = await oauthService.listEvents(key, limit + 1, before);

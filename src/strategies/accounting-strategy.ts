@@ -86,6 +86,8 @@ export interface ProviderApi {
   companyPath(realmId: RealmId): string;
   /** Sent with every request. */
   headers: Record<string, string>;
+  /** Resources that a POST only reads: long queries are posted. */
+  readsByPost?: readonly string[];
   /** A second path where the gateway is mounted, for the provider's own client libraries. */
   nativePath?: string;
 }

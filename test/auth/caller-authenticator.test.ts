@@ -12,7 +12,10 @@ const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 const API_KEYS = Object.entries(KEYS).map(([name, key]) => ({ name, key }));
 
 function authenticatorOf(settings: Partial<Config['callers']>): CallerAuthenticator {
-  return new CallerAuthenticator({ apiKeys: [], jwt: undefined, disabled: false, ...settings }, new TestClock());
+  return new CallerAuthenticator(
+    { apiKeys: [], jwt: undefined, jwtNamesScopes: false, disabled: false, ...settings },
+    new TestClock(),
+  );
 }
 
 describe('CallerAuthenticator', () => {

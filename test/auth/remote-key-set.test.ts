@@ -27,7 +27,7 @@ describe('the remote key set', () => {
     // jose, which caches the keys, has no other clock than this one
     jest.spyOn(Date, 'now').mockImplementation(() => clock.now().getTime());
     const jwt = { jwksUrl: keySet.url, issuer: ISSUER, audience: AUDIENCE, organizationClaim: 'organization_id' };
-    authenticator = new CallerAuthenticator({ apiKeys: [], jwt, disabled: false }, clock);
+    authenticator = new CallerAuthenticator({ apiKeys: [], jwt, jwtNamesScopes: false, disabled: false }, clock);
   });
   afterEach(async () => {
     jest.restoreAllMocks();

@@ -27,6 +27,17 @@ describe('the authentication settings', () => {
     expect((await send(harness.service.origin, `${PREFIX}/status/acme`)).status).toBe(200);
   });
 
+  it('accept API keys with all scopes, or with those that are listed', () => {
+    const [all, some] = ['x', 'y'].map((character) => character.repeat(32));
+    expect(settings({ API_KEYS: `a:${all},b.c:${some}:connections:list+quickbooks:read` })).toMatchObject({
+      apiKeys: [
+        { name: 'a', key: all, scopes: undefined },
+        { name: 'b.c', key: some, scopes: ['connections:list', 'quickbooks:read'] },
+      ],
+      jwtNamesScopes: false,
+    });
+  });
+
   it.each([
     ['AUTH_DISABLED beside API keys', { ...WITH_KEYS, AUTH_DISABLED: 'true' }, ['AUTH_DISABLED']],
     ['AUTH_DISABLED beside a key set', { ...KEY_SET, AUTH_DISABLED: 'true' }, ['AUTH_DISABLED']],
@@ -37,6 +48,11 @@ describe('the authentication settings', () => {
     ['two API keys with one name', { API_KEYS: `a:${'x'.repeat(32)},a:${'y'.repeat(32)}` }, ['API_KEYS']],
     ['only commas', { API_KEYS: ' , ' }, ['API_KEYS']],
     ['an API key that no header can contain', { API_KEYS: `a:${'x y'.repeat(20)}` }, ['API_KEYS']],
+    ['an API key with other characters', { API_KEYS: `a:${'x'.repeat(32)}+/=` }, ['API_KEYS']],
+    ['an API key with an unknown scope', { API_KEYS: `a:${'x'.repeat(32)}:connections:erase` }, ['API_KEYS']],
+    ['an API key with an empty list of scopes', { API_KEYS: `a:${'x'.repeat(32)}:` }, ['API_KEYS']],
+    ['an API key with an empty scope', { API_KEYS: `a:${'x'.repeat(32)}:quickbooks:read+` }, ['API_KEYS']],
+    ['AUTH_SCOPES that is neither true nor false', { AUTH_SCOPES: 'yes' }, ['AUTH_SCOPES']],
     ['one API key with two names', { API_KEYS: `a:${'x'.repeat(32)},b:${'x'.repeat(32)}` }, ['API_KEYS']],
   ])('reject %s, by the names of the variables', (_, env, names) => {
     const problems = settings(env as Record<string, string>);

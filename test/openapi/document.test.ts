@@ -13,7 +13,7 @@ describe('the OpenAPI document', () => {
   it('satisfies every rule of Spectral for OpenAPI', async () => {
     const spectral = new Spectral();
     spectral.setRuleset({ extends: [[oas as RulesetDefinition, 'recommended']] });
-    const violations = await spectral.run(await read());
+    const violations = (await spectral.run(await read())).filter(({ message }) => !ROLES_OF_3_1.test(message));
     expect(violations.map(({ code, path, message }) => `${code} at ${path.join('.')}: ${message}`)).toEqual([]);
   });
 
@@ -43,6 +43,9 @@ describe('the OpenAPI document', () => {
     ]);
   });
 });
+
+/** Since OpenAPI 3.1, a requirement of any security scheme can name roles; Spectral still allows it only for OAuth. */
+const ROLES_OF_3_1 = /^"[a-z]+:[a-z]+" must be listed among scopes\.$/;
 
 interface Problems {
   content: Record<

@@ -1,7 +1,7 @@
 /** The API keys of two services that call this one. */
 export const KEYS = {
   billing: 'billing-key-0123456789-0123456789-abcdef',
-  reports: 'reports-key-0123456789-0123456789-abcdef:+/=',
+  reports: 'reports-key-0123456789-0123456789-abcdef',
 } as const;
 
 /** The variables of a service that accepts these keys. */

@@ -50,6 +50,7 @@ export class QuickBooksStrategy implements AccountingStrategy {
         baseUrl: settings.apiBaseUrl,
         companyPath: (realmId) => `/v3/company/${realmId}`,
         headers: {},
+        readsByPost: ['query'],
         nativePath: '/v3/company',
       },
       maintenance: { keepAliveMs: 14 * DAY_MS, expiryNoticesMs: [30 * DAY_MS, 7 * DAY_MS], verifyIdleMs },
