@@ -8,6 +8,7 @@ import { browserRoute } from './middleware/browser-route.ts';
 import { createErrorHandler } from './middleware/error-handler.ts';
 import { limitBody } from './middleware/limit-body.ts';
 import { observeRequests, rememberMount } from './middleware/observe-requests.ts';
+import { RoutePatterns } from './middleware/route-patterns.ts';
 import { createConnectRouter } from './routes/connect.ts';
 import { createDocsRouter } from './routes/docs.ts';
 import { createGatewayRouter } from './routes/gateway.ts';
@@ -21,7 +22,7 @@ export function createApp(context: Context): Express {
   app.disable('etag');
   app.set('trust proxy', config.trustProxy);
 
-  app.use(observeRequests(context));
+  app.use(observeRequests({ ...context, patterns: new RoutePatterns(app) }));
   app.use(helmet(securityHeaders(config.production)));
   app.use(noStore);
   for (const { system } of strategies.all()) {
@@ -35,7 +36,10 @@ export function createApp(context: Context): Express {
   app.use(createHealthRouter(context));
   app.use(createDocsRouter(context));
   const nativeRoots = strategies.all().flatMap(({ profile }) => profile.api.nativePath?.match(/^\/[^/]+/) ?? []);
-  app.use(['/api/v1', ...nativeRoots], authenticate({ ...context, limitRejected: context.rateLimits.rejected }));
+  app.use(
+    ['/api/v1', ...nativeRoots],
+    authenticate({ ...context, publicUrls, limitRejected: context.rateLimits.rejected }),
+  );
   for (const strategy of strategies.all()) {
     const { nativePath } = strategy.profile.api;
     app.use(

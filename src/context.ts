@@ -45,6 +45,10 @@ import type { AccountingStrategy } from './strategies/accounting-strategy.ts';
 import { createStrategies, StrategyRegistry } from './strategies/strategy-registry.ts';
 import { BackgroundTasks } from './utils/background-tasks.ts';
 import { type Clock, systemClock } from './utils/clock.ts';
+import { MemoryBudget } from './utils/memory-budget.ts';
+
+/** What the bodies of all requests that are being processed may occupy together. */
+const BODY_MEMORY_BYTES = 64 * 1024 * 1024;
 
 /** What the services are built on. */
 export interface ServiceDependencies {
@@ -198,6 +202,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     gateway,
     databaseGauges: new DatabaseGauges({ statistics: new StatisticsDatastore(session), metrics, clock }),
     authenticator: new CallerAuthenticator(config.callers, clock),
+    bodyMemory: new MemoryBudget(BODY_MEMORY_BYTES),
     links: new ConnectLinks(config.stateSecrets, clock),
     returnPages: new ReturnPages(config.frontendUrls),
     rateLimits: createRateLimits(perMinute, (name) => sharedLimits?.createStore(name)),

@@ -52,7 +52,7 @@ export const ERRORS = {
     status: 403,
     title: 'Forbidden',
     meaning:
-      "the credentials are another organization's or lack the required scope, or a page of a foreign `Origin` sent a POST",
+      "the credentials are another organization's or lack the required scope, a page of a foreign `Origin` sent a POST, or no credentials are required and `Host` is foreign",
     detail: 'These credentials are for another organization.',
   },
   not_found: {
@@ -114,7 +114,7 @@ export const ERRORS = {
     status: 503,
     title: 'Service Unavailable',
     meaning:
-      'the database is unavailable or not migrated, or the key set that JWTs are verified against is unavailable',
+      'the database is unavailable or not migrated, the key set that JWTs are verified against is unavailable, or too many large requests are in progress',
     detail: 'This service is temporarily unavailable. Please try again later.',
   },
 } as const satisfies Record<string, ErrorDefinition>;
@@ -129,6 +129,8 @@ interface AppErrorOptions {
   retryAfterSeconds?: number | undefined;
   /** The scope that the credentials lack. */
   requiredScope?: string | undefined;
+  /** A fixed text that says why, for the log alone: never a part of what was sent. */
+  reason?: string | undefined;
   /** What led to it, for the log alone. Never an error that contains a credential. */
   cause?: unknown;
 }
@@ -140,6 +142,7 @@ export class AppError extends Error {
   readonly detail: string;
   readonly retryAfterSeconds: number | undefined;
   readonly requiredScope: string | undefined;
+  readonly reason: string | undefined;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     const detail = options.detail ?? ERRORS[code].detail;
@@ -148,6 +151,7 @@ export class AppError extends Error {
     this.detail = detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.requiredScope = options.requiredScope;
+    this.reason = options.reason;
   }
 }
 

@@ -1,10 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
+import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { OrganizationId } from '../models/connection.ts';
 import type { Clock } from '../utils/clock.ts';
-import { KEY_SET_OPTIONS, KeySetUnavailableError, resilientFetch } from './remote-key-set.ts';
+import { KeySetUnavailableError, remoteKeySet } from './remote-key-set.ts';
 import { scopesOf } from './scopes.ts';
 
 /** Who calls, and for which organizations. */
@@ -45,7 +45,7 @@ const KEY_SET_RETRY_SECONDS = 5;
 export class CallerAuthenticator {
   private readonly settings: Config['callers'];
   private readonly keys: { name: string; digest: Buffer; scopes: ReadonlySet<string> | undefined }[];
-  private readonly keySet: ReturnType<typeof createRemoteJWKSet> | undefined;
+  private readonly keySet: JWTVerifyGetKey | undefined;
 
   constructor(settings: Config['callers'], clock: Clock) {
     this.settings = settings;
@@ -55,7 +55,7 @@ export class CallerAuthenticator {
       scopes: scopes && new Set(scopes),
     }));
     const { jwt } = settings;
-    this.keySet = jwt && createRemoteJWKSet(new URL(jwt.jwksUrl), { ...KEY_SET_OPTIONS, ...resilientFetch(clock) });
+    this.keySet = jwt && remoteKeySet(jwt.jwksUrl, clock);
   }
 
   /** True if no credentials are required. */
@@ -84,17 +84,19 @@ export class CallerAuthenticator {
     const { jwt } = this.settings;
     if (!jwt || !this.keySet) return undefined;
     try {
-      const { payload } = await jwtVerify(token, this.keySet, {
+      const { payload, protectedHeader } = await jwtVerify(token, this.keySet, {
         algorithms: ALGORITHMS,
         issuer: jwt.issuer,
         audience: jwt.audience,
-        requiredClaims: ['exp', 'iss', 'aud'],
+        requiredClaims: ['exp', 'iss', 'aud', 'sub'],
         clockTolerance: CLOCK_TOLERANCE_SECONDS,
       });
       const { sub } = payload;
+      if (!isJwtType(protectedHeader.typ)) throw rejected('typ');
+      if (typeof sub !== 'string' || sub === '') throw rejected('sub');
       return {
-        actor: sub?.slice(0, MAX_ACTOR_LENGTH) || 'unnamed',
-        account: sub ? `jwt:${sub}` : undefined,
+        actor: sub.slice(0, MAX_ACTOR_LENGTH),
+        account: `jwt:${sub}`,
         organizations: toOrganizations(payload[jwt.organizationClaim]),
         scopes: this.settings.jwtNamesScopes ? scopesOf(payload) : undefined,
       };
@@ -106,9 +108,24 @@ export class CallerAuthenticator {
           cause: error,
         });
       }
-      return undefined;
+      throw error instanceof AppError ? error : new AppError('unauthorized', { reason: reasonOf(error) });
     }
   }
+}
+
+/** RFC 9068 §2.1 names access tokens `at+jwt`; a media type's prefix can be left out (RFC 7515 §4.1.9). */
+function isJwtType(typ: unknown): boolean {
+  return typ === undefined || (typeof typ === 'string' && /^(application\/)?(at\+)?jwt$/i.test(typ));
+}
+
+function rejected(claim: string): AppError {
+  return new AppError('unauthorized', { reason: `${errors.JWTClaimValidationFailed.code} ${claim}` });
+}
+
+/** The code of a rejection, and the claim: fixed texts of the library. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof errors.JOSEError)) return (error as Error).name;
+  return 'claim' in error ? `${error.code} ${error.claim}` : error.code;
 }
 
 function toOrganizations(claim: unknown): Organizations {

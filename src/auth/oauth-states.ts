@@ -74,11 +74,11 @@ export class OAuthStates {
    */
   verify(state: string, expected: { system: AccountingSystem; browserSecret: string | undefined }): OAuthState {
     const payload = this.open(state, expected.system);
-    if (!payload) throw invalidState('This sign-in was not started by this service.');
-    if (payload.expires <= this.clock.now().getTime()) throw invalidState('This sign-in has expired.');
+    if (!payload) throw invalidState('not_issued', 'This sign-in was not started by this service.');
+    if (payload.expires <= this.clock.now().getTime()) throw invalidState('expired', 'This sign-in has expired.');
     const { browserSecret } = expected;
     if (browserSecret === undefined || !isEqual(sha256(browserSecret), payload.browser)) {
-      throw invalidState('This sign-in was started in another browser.');
+      throw invalidState('other_browser', 'This sign-in was started in another browser.');
     }
     return toState(payload);
   }
@@ -108,8 +108,8 @@ function toState({ id, organization, system, actor, expires, returnUrl, company,
   };
 }
 
-function invalidState(reason: string): AppError {
-  return new AppError('invalid_state', { detail: `${reason} Please start connecting again.` });
+function invalidState(reason: string, detail: string): AppError {
+  return new AppError('invalid_state', { reason, detail: `${detail} Please start connecting again.` });
 }
 
 function sha256(text: string): string {

@@ -21,6 +21,7 @@ export function createErrorHandler(logger: Logger, returnPages: ReturnPages): Er
     }
     const error = toAppError(thrown);
     response.locals.errorCode = error.code;
+    response.locals.errorReason = error.reason;
     if (error.code === 'internal_error')
       logger.error({ event: 'request.failed', ...context, err: thrown }, 'request.failed');
     if (error.code === 'service_unavailable') {
@@ -52,9 +53,9 @@ function toProblem({ code, detail }: AppError, requestId: string): Problem {
   return { type: 'about:blank', title, status, detail, code, request_id: requestId };
 }
 
-/** The code of what led to an error, such as `ECONNREFUSED`. */
-function causeOf({ cause }: AppError): string | undefined {
-  if (!(cause instanceof Error)) return undefined;
+/** Why, or the code of what led to an error, such as `ECONNREFUSED`. */
+function causeOf({ reason, cause }: AppError): string | undefined {
+  if (!(cause instanceof Error)) return reason;
   const { code } = cause as { code?: unknown };
   return typeof code === 'string' ? code : cause.name;
 }

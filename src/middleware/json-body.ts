@@ -1,14 +1,22 @@
 import express, { type RequestHandler } from 'express';
 import { AppError } from '../errors.ts';
+import type { MemoryBudget } from '../utils/memory-budget.ts';
 
 const MAX_BYTES = 16 * 1024;
 
 const parseJson = express.json({ limit: MAX_BYTES, inflate: false, type: () => true });
 
-/** Reads a JSON body, whatever its content type says. @throws AppError `invalid_request`, `payload_too_large` */
-export const jsonBody: RequestHandler = (request, response, next) => {
-  parseJson(request, response, (error?: unknown) => next(error && toAppError(error)));
-};
+/**
+ * Reads a JSON body, whatever its content type says.
+ * @throws AppError `invalid_request`, `payload_too_large`, `service_unavailable` if too many bodies are being read
+ */
+export function jsonBody(bodyMemory: MemoryBudget): RequestHandler {
+  return (request, response, next) => {
+    bodyMemory.reserve(MAX_BYTES);
+    response.once('close', () => bodyMemory.release(MAX_BYTES));
+    parseJson(request, response, (error?: unknown) => next(error && toAppError(error)));
+  };
+}
 
 function toAppError(error: unknown): unknown {
   const { type } = error as { type?: string };

@@ -19,6 +19,8 @@ declare global {
       mount?: string;
       /** Set by the error handler. */
       errorCode?: ErrorCode;
+      /** Set by the error handler: why, for the log alone. */
+      errorReason?: string | undefined;
       /** Set by `browserRoute`. */
       browserFlow?: BrowserFlow;
     }

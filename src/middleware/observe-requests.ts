@@ -5,6 +5,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import { REQUEST_ID } from '../schemas/fields.ts';
 import type { Clock } from '../utils/clock.ts';
 import { recordRequest } from './request-metrics.ts';
+import type { RoutePatterns } from './route-patterns.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
@@ -17,13 +18,14 @@ interface Dependencies {
   logger: Logger;
   metrics: Metrics;
   clock: Clock;
+  patterns: RoutePatterns;
 }
 
 /**
  * Gives each request its ID, its log line and its place in the metrics: by the route's pattern, never the URL, which can
  * contain a code or a state.
  */
-export function observeRequests({ logger, metrics, clock }: Dependencies): RequestHandler {
+export function observeRequests({ logger, metrics, clock, patterns }: Dependencies): RequestHandler {
   const lines = logger.child({}, { redact: [] }); // the line contains no secret, and searching it costs as much as writing it
   return (request, response, next) => {
     const startedAt = clock.monotonicMs();
@@ -31,7 +33,7 @@ export function observeRequests({ logger, metrics, clock }: Dependencies): Reque
     response.setHeader('X-Request-Id', request.id);
     response.once('close', () => {
       const durationMs = clock.monotonicMs() - startedAt;
-      const route = routeOf(request, response);
+      const route = routeOf(request, response) ?? patterns.find(request.path) ?? 'unmatched';
       lines.info(toLogLine(request, response, route, durationMs), 'request');
       recordRequest(metrics, { request, response, route, durationMs });
     });
@@ -51,13 +53,14 @@ function requestId(request: Request): string {
 }
 
 function toLogLine(request: Request, response: Response, route: string, durationMs: number) {
-  const { caller, errorCode, organizationId } = response.locals;
+  const { caller, errorCode, errorReason, organizationId } = response.locals;
   return {
     request_id: request.id,
     method: request.method,
     route,
     status: response.headersSent ? response.statusCode : undefined,
     code: errorCode,
+    reason: errorReason,
     duration_ms: Math.round(durationMs),
     organization_id: organizationId,
     actor: caller?.actor,
@@ -65,7 +68,7 @@ function toLogLine(request: Request, response: Response, route: string, duration
   };
 }
 
-/** The pattern of the route that a request matched. */
-function routeOf({ route }: Request, { locals }: Response): string {
-  return route ? `${locals.mount ?? ''}${route.path}` : 'unmatched';
+/** The pattern of the route that a request reached. */
+function routeOf({ route }: Request, { locals }: Response): string | undefined {
+  return route && `${locals.mount ?? ''}${route.path}`;
 }

@@ -13,7 +13,8 @@ to act in that company: it is *active*, or *lost* until the user connects again,
 \`…/status/{organization_id}\` until \`connected\` is true. Then call the accounting system's API through the gateway.
 
 **Credentials.** \`Authorization: Bearer …\` with an API key, which can act for every organization, or with a user's JWT,
-which can act for the organization that its claim names. Development requires none by default.
+which can act for the organization that its claim names. Development requires none by default; the \`Host\` must then be
+the service's own or loopback.
 
 **Scopes.** Each operation requires one, which its security requirement names: \`connections:read\`, \`connections:write\`,
 \`connections:list\`, \`{accounting_system}:read\` or \`{accounting_system}:write\`. Credentials that lack it get 403 \`forbidden\`, and

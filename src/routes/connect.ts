@@ -19,7 +19,7 @@ import { connectionKey } from './connection-key.ts';
 
 /** How a user connects one provider: connect, callback, confirm and disconnected, below `/api/v1/oauth/{provider}`. */
 export function createConnectRouter(context: Context, strategy: AccountingStrategy): Router {
-  const { oauthService, links, returnPages, rateLimits, metrics, clock } = context;
+  const { oauthService, links, returnPages, rateLimits, bodyMemory, metrics, clock } = context;
   const { system, profile } = strategy;
   const router = Router();
   const cookie = flowCookie(profile.redirectUri);
@@ -46,7 +46,7 @@ export function createConnectRouter(context: Context, strategy: AccountingStrate
     .post(
       rateLimits.change,
       requireScope('connections:write'),
-      jsonBody,
+      jsonBody(bodyMemory),
       countOutcome(metrics.connects, (request, response) => {
         const key = connectionKey(request, response, system);
         const { return_url, expires_in, realm_id } = parse(connectBody, request.body ?? {});
@@ -80,7 +80,7 @@ export function createConnectRouter(context: Context, strategy: AccountingStrate
 
   router
     .route('/confirm/:organization_id')
-    .post(rateLimits.change, requireScope('connections:write'), jsonBody, async (request, response) => {
+    .post(rateLimits.change, requireScope('connections:write'), jsonBody(bodyMemory), async (request, response) => {
       const key = connectionKey(request, response, system);
       const { confirmation } = parse(confirmBody, request.body ?? {});
       const connection = await oauthService.confirm(key, confirmation, callerOf(response).actor);

@@ -102,6 +102,8 @@ describe('CallerAuthenticator with JWTs', () => {
     ['names no audience', () => ({ aud: undefined })],
     ['is from another issuer', () => ({ iss: 'https://login.octup.example' })],
     ['is for another audience', () => ({ aud: 'accounting' })],
+    ['has no subject', () => ({ sub: undefined })],
+    ['has an empty subject', () => ({ sub: '' })],
     ['has a subject that is no text', () => ({ sub: 7 as unknown as string })],
   ])('rejects a JWT that %s', async (_, claims) => {
     await expectRejected(await keySet.sign(claims() as JWTPayload));
@@ -122,12 +124,35 @@ describe('CallerAuthenticator with JWTs', () => {
     expect(await authenticate(await keySet.sign(), other)).toMatchObject({ organizations: { kind: 'none' } });
   });
 
-  it.each([
-    ['missing', undefined, 'unnamed', undefined],
-    ['empty', '', 'unnamed', undefined],
-    ['longer than its column', 'x'.repeat(300), 'x'.repeat(255), `jwt:${'x'.repeat(300)}`],
-  ])('names the actor for events if the subject is %s', async (_, sub, actor, account) => {
-    expect(await authenticate(await keySet.sign({ sub } as JWTPayload))).toMatchObject({ actor, account });
+  it('limits the actor to the length of its column, and counts the whole subject', async () => {
+    const sub = 'x'.repeat(300);
+    const caller = await authenticate(await keySet.sign({ sub }));
+    expect(caller).toMatchObject({ actor: 'x'.repeat(255), account: `jwt:${sub}` });
+  });
+
+  it.each(['JWT', 'jwt', 'at+jwt', 'AT+JWT', 'application/at+jwt'])('accepts a JWT of the type %s', async (typ) => {
+    expect(await authenticate(await keySet.sign({}, { typ }))).toMatchObject({ actor: 'user-7' });
+  });
+
+  it.each(['', 'id+jwt', 'logout+jwt', 'dpop+jwt', 'JWT ', 'JOSE', 'at+jwtx', 7, null, ['JWT'], { typ: 'JWT' }])(
+    'rejects a JWT of the type %j',
+    async (typ) => {
+      await expectRejected(await keySet.sign({}, { typ } as object));
+    },
+  );
+
+  it.each<[string, object, object, string]>([
+    ['has expired', { exp: secondsFromNow(-90) }, {}, 'ERR_JWT_EXPIRED exp'],
+    ['is for another audience', { aud: 'canary-aud' }, {}, 'ERR_JWT_CLAIM_VALIDATION_FAILED aud'],
+    ['is from another issuer', { iss: 'canary-iss' }, {}, 'ERR_JWT_CLAIM_VALIDATION_FAILED iss'],
+    ['has no subject', { sub: undefined }, {}, 'ERR_JWT_CLAIM_VALIDATION_FAILED sub'],
+    ['has an empty subject', { sub: '' }, {}, 'ERR_JWT_CLAIM_VALIDATION_FAILED sub'],
+    ['has another type', {}, { typ: 'canary-typ' }, 'ERR_JWT_CLAIM_VALIDATION_FAILED typ'],
+    ['has an unknown key', {}, { kid: 'canary-kid' }, 'ERR_JWKS_NO_MATCHING_KEY'],
+  ])('states in the error, for the log alone, why it rejects a JWT that %s', async (_, claims, header, reason) => {
+    const error = await authenticate(await keySet.sign(claims as JWTPayload, header)).catch((thrown) => thrown);
+    expect(error).toMatchObject({ code: 'unauthorized', reason });
+    expect(`${error.detail}${error.stack}${JSON.stringify(error)}`).not.toContain('canary');
   });
 
   it('rejects a JWT without a signature, whatever its header claims', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { CallerAuthenticator } from '../../src/auth/caller-authenticator.ts';
-import { codeOf, MINUTES, SECONDS } from '../support/harness.ts';
+import { codeOf, HOURS, MINUTES, SECONDS } from '../support/harness.ts';
 import { AUDIENCE, ISSUER, type KeySet, startKeySet } from '../support/key-set.ts';
 import { TestClock } from '../support/test-clock.ts';
 
@@ -87,6 +87,27 @@ describe('the remote key set', () => {
       expect(await authenticate({ kid: 'made up' })).toBe('unauthorized');
     }
     expect(keySet.fetches).toBeLessThanOrEqual(6);
+  });
+
+  it('that cannot be fetched for a day is no longer trusted, until it is fetched again', async () => {
+    await authenticate();
+    keySet.response = 'broken';
+    clock.advance(24 * HOURS - 5 * MINUTES);
+    expect(await authenticate()).toBe('it succeeded');
+    clock.advance(5 * MINUTES - 5 * SECONDS);
+    expect(await authenticate()).toBe('it succeeded');
+    clock.advance(10 * SECONDS);
+    expect(await authenticateMany()).toEqual(['service_unavailable']);
+    expect(await authenticate({ kid: 'made up' })).not.toBe('it succeeded');
+    keySet.response = 'keys';
+    clock.advance(11 * MINUTES);
+    expect(await authenticate()).toBe('it succeeded');
+  });
+
+  it('that nobody needed for a day is fetched again, and trusted', async () => {
+    await authenticate();
+    clock.advance(30 * HOURS);
+    expect([await authenticate(), keySet.fetches]).toEqual(['it succeeded', 2]);
   });
 
   it('is not fetched for a token that cannot be valid', async () => {
