@@ -1,16 +1,23 @@
 import { type Config, loadConfig, readEnvironment } from '../src/config/config.ts';
 import { isLoopback } from '../src/config/variable-types.ts';
 import { exitWithFailure } from '../src/lifecycle/startup-failure.ts';
-import { startFrontend } from './frontend.ts';
+import { startFrontend } from './frontend/frontend.ts';
+import { createIssuer } from './frontend/issuer.ts';
 import { startIntuit } from './intuit.ts';
 
 process.env['NODE_ENV'] = 'development'; // whatever the shell or .env sets
 
 try {
-  const config = loadConfig(readEnvironment());
+  const environment = readEnvironment();
+  const config = loadConfig(environment);
   const servesFrontend = isLoopback(new URL(config.frontendUrl).hostname);
   if (config.simulatorPort) await startIntuit(config, config.simulatorPort);
-  if (servesFrontend) await startFrontend(config);
+  if (servesFrontend) {
+    const issuer = await createIssuer(config.frontendUrl, environment);
+    await startFrontend(config, issuer);
+    const { apiKeys, jwt } = config.callers;
+    if (apiKeys.length > 0 || jwt) Object.assign(process.env, issuer.variables); // otherwise no credentials are required
+  }
   await import('../src/server.ts'); // resolves once the service listens; a signal ends the process
   process.stdout.write(banner(config, servesFrontend));
   exitOnSecondInterrupt();

@@ -1,0 +1,3 @@
+import { returnFromPopup } from './quickbooks.js';
+
+returnFromPopup();

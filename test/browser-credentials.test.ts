@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { openBrowser, startChromium } from './support/browser-user.ts';
+import { type Development, startDevelopment } from './support/development.ts';
+
+const API_KEY = 'k'.repeat(32);
+const suite = process.env['CHROMIUM_PATH'] ? describe : describe.skip;
+
+suite('a user of a browser, while `npm run dev` requires credentials and confirmation,', () => {
+  let development: Development;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    [browser, development] = await Promise.all([
+      startChromium(),
+      startDevelopment({
+        AUTH_ORGANIZATION_CLAIM: 'https://octup.com/organization_id',
+        API_KEYS: `billing:${API_KEY}`,
+        CONNECT_CONFIRMATION: 'true',
+      }),
+    ]);
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await development?.kill('SIGKILL');
+  });
+
+  it('connects as a signed-in user, who confirms the connection', async () => {
+    const user = await openBrowser(browser, development);
+    await user.openSettings('org-confirms');
+    await user.page.click('#connect');
+    await user.consent('Sandbox Company_US_2', 'Connect');
+    await user.see('#banner', 'QuickBooks is connected.');
+    await user.see('#status', 'Connected to Sandbox Company_US_2');
+    await user.see('#timeline li:nth-child(1)', /^Connected.* · by developer · Sandbox Company_US_2$/);
+    expect(user.page.url()).toBe(development.frontend);
+    expect(user.consoleErrors).toEqual([]);
+    await user.leave();
+  });
+
+  it('confirms in the page that opened the popup', async () => {
+    const user = await openBrowser(browser, development);
+    await user.openSettings('org-confirms-popup');
+    await user.page.check('#popup');
+    const popup = await user.connectInPopup();
+    await user.consent('Sandbox Company_US_1', 'Connect', popup);
+    await user.see('#status', 'Connected to Sandbox Company_US_1');
+    await user.leave();
+  });
+
+  it('connects nothing to an organization whose link another person opens', async () => {
+    const attacker = { Authorization: `Bearer ${API_KEY}` };
+    const prefix = `${development.service}/api/v1/oauth/quickbooks`;
+    const created = await fetch(`${prefix}/connect/org-attacker`, { method: 'POST', headers: attacker });
+    const { connect_url } = (await created.json()) as { connect_url: string };
+
+    const victim = await openBrowser(browser, development);
+    await victim.openSettings('org-victim');
+    await victim.see('#status', 'Not connected');
+    await victim.page.goto(connect_url);
+    await victim.consent('Sandbox Company_US_1', 'Connect');
+    await victim.see('#banner', 'This connection can no longer be confirmed.');
+    await victim.see('#status', 'Not connected');
+    const status = await fetch(`${prefix}/status/org-attacker`, { headers: attacker });
+    expect(await status.json()).toMatchObject({ connected: false });
+    await victim.leave();
+  });
+});
