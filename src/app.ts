@@ -10,6 +10,7 @@ import { limitBody } from './middleware/limit-body.ts';
 import { observeRequests, rememberMount } from './middleware/observe-requests.ts';
 import { RoutePatterns } from './middleware/route-patterns.ts';
 import { createConnectRouter } from './routes/connect.ts';
+import { createConnectionsRouter } from './routes/connections.ts';
 import { createDocsRouter } from './routes/docs.ts';
 import { createGatewayRouter } from './routes/gateway.ts';
 import { createHealthRouter } from './routes/health.ts';
@@ -47,6 +48,7 @@ export function createApp(context: Context): Express {
       rememberMount,
       createConnectRouter(context, strategy),
       createOAuthRouter(context, strategy),
+      createConnectionsRouter(context, strategy),
     );
     app.use(
       [`/api/v1/${strategy.system}`, ...(nativePath ? [nativePath] : [])],

@@ -6,6 +6,7 @@ import { ReturnPages } from './auth/return-pages.ts';
 import type { Config } from './config/config.ts';
 import { TokenCipher } from './crypto/token-cipher.ts';
 import { ConnectionEventDatastore } from './datastores/connection-event-datastore.ts';
+import { ConnectionListDatastore } from './datastores/connection-list-datastore.ts';
 import { HealthDatastore } from './datastores/health-datastore.ts';
 import { MaintenanceDatastore } from './datastores/maintenance-datastore.ts';
 import { OAuthStateDatastore } from './datastores/oauth-state-datastore.ts';
@@ -94,6 +95,7 @@ export function buildServices(dependencies: ServiceDependencies) {
   const revocations = new PendingRevocationDatastore({ session, clock });
   const tokens = new OAuthTokenDatastore({ session, clock, events, revocations });
   const connections = new MaintenanceDatastore({ session, clock, events });
+  const connectionList = new ConnectionListDatastore({ session, clock });
   const consumedStates = new OAuthStateDatastore({ session, events });
   const grants = new PendingGrantDatastore({ session, clock, tokens, states: consumedStates, events, revocations });
 
@@ -136,6 +138,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     cipher,
     tokens,
     events,
+    connectionList,
     tokenManager,
     states,
     oauthService,

@@ -114,7 +114,7 @@ export function isUnavailable(error: unknown): boolean {
   if (error instanceof ConnectError || name === 'KnexTimeoutError' || isClosedConnection(error as DriverError))
     return true;
   if (!isDriverError(error)) return false;
-  if (/no such table/i.test(message)) return true;
+  if (/no such (table|index)/i.test(message)) return true;
   return !OWN_FAULTS.has(errno) && !/^SQLITE_(ERROR|CONSTRAINT|MISMATCH|MISUSE|RANGE|TOOBIG)/.test(code);
 }
 

@@ -40,10 +40,20 @@ export async function dropColumn(knex: Knex, table: string, name: string): Promi
   }
 }
 
-/** Creates an index, unless an interrupted run already created it. */
-export async function addIndex(knex: Knex, table: string, columns: string[]): Promise<void> {
-  const name = `${table}_${columns.join('_')}_index`;
+/** Creates an index, unless an interrupted run already created it. @param name by default: that of the columns */
+export async function addIndex(
+  knex: Knex,
+  table: string,
+  columns: string[],
+  name = `${table}_${columns.join('_')}_index`,
+): Promise<void> {
   if (!(await hasIndex(knex, table, name))) await knex.schema.alterTable(table, (alter) => alter.index(columns, name));
+}
+
+/** Drops an index, if it is there. */
+export async function dropIndex(knex: Knex, table: string, name: string): Promise<void> {
+  if (!(await knex.schema.hasTable(table)) || !(await hasIndex(knex, table, name))) return;
+  await knex.schema.alterTable(table, (alter) => alter.dropIndex([], name));
 }
 
 /** Creates a unique index, unless an interrupted run already created it. */

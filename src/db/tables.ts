@@ -53,6 +53,8 @@ export interface OAuthTokenRow {
   updated_at: StoredInstant;
   /** Generated: 1 while the row is the organization's current connection, otherwise null. */
   current_key: 1 | null;
+  /** Generated: the day on which the authorization ends, in days since 1970 in UTC. */
+  authorization_expires_day: number | null;
 }
 
 /** A row of `oauth_states`: a state or a connect link that was consumed. */
@@ -145,6 +147,9 @@ type Insertable<Row, Optional extends keyof Row, Generated extends keyof Row = n
 > &
   Partial<Pick<Row, Optional>>;
 
+/** The columns of `oauth_tokens` that the database computes. */
+export type GeneratedColumn = 'current_key' | 'authorization_expires_day';
+
 type OAuthTokenInsert = Insertable<
   OAuthTokenRow,
   | 'is_active'
@@ -161,7 +166,7 @@ type OAuthTokenInsert = Insertable<
   | 'recovery_attempts'
   | 'expiry_notified_at'
   | 'verification_requested_at',
-  'current_key'
+  GeneratedColumn
 >;
 
 /** Columns of an UPDATE, each as a value or as an expression of the database. */
@@ -169,7 +174,7 @@ type Updatable<Row> = { [Column in keyof Row]?: Row[Column] | Knex.Raw };
 
 /** What an UPDATE of `oauth_tokens` may set. */
 export type OAuthTokenUpdate = Updatable<
-  Omit<OAuthTokenRow, 'token_id' | 'organization_id' | 'accounting_system' | 'created_at' | 'current_key'>
+  Omit<OAuthTokenRow, 'token_id' | 'organization_id' | 'accounting_system' | 'created_at' | GeneratedColumn>
 >;
 
 declare module 'knex/types/tables.js' {

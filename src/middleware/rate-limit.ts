@@ -17,6 +17,8 @@ export interface RateLimits {
   change: RequestHandler;
   /** Status, events and gateway, by caller. */
   read: RequestHandler;
+  /** The connections of all organizations, by caller. */
+  list: RequestHandler;
   /** Rejected credentials, by address. */
   rejected: RequestHandler;
 }
@@ -42,6 +44,7 @@ export function createRateLimits(perMinute: number, createStore: (name: string) 
     browser: limit('browser', perMinute, byAddress),
     change: limit('change', perMinute, byCaller),
     read: limit('read', perMinute * READ_FACTOR, byCaller),
+    list: limit('list', perMinute, byCaller),
     rejected: limit('rejected', perMinute, byAddress),
   };
 }

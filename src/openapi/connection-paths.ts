@@ -1,15 +1,16 @@
 import type { OpenAPIRegistry } from '@asteasolutions/zod-to-openapi';
 import { disconnectedSchema, statusSchema } from '../schemas/connection.ts';
+import { connectionPageSchema } from '../schemas/connection-list.ts';
 import { eventPageSchema } from '../schemas/events.ts';
-import { eventsQuery, organizationPath } from '../schemas/requests.ts';
-import { EVENT_PAGE, statusExamples } from './examples.ts';
+import { connectionsQuery, eventsQuery, organizationPath } from '../schemas/requests.ts';
+import { connectionPageExample, EVENT_PAGE, statusExamples } from './examples.ts';
 import { requestHeaders } from './headers.ts';
 import { ORGANIZATION_ERRORS, problems } from './problems.ts';
 import { operationId, type Provider } from './provider.ts';
 import { jsonResponse } from './responses.ts';
 import { requiresScope } from './security.ts';
 
-/** Registers status, disconnect and events of one provider. */
+/** Registers status, disconnect, events and the list of one provider. */
 export function registerConnectionPaths(registry: OpenAPIRegistry, provider: Provider): void {
   const { system, profile } = provider;
   const { title } = profile;
@@ -59,6 +60,22 @@ export function registerConnectionPaths(registry: OpenAPIRegistry, provider: Pro
     request: { params: organizationPath, query: eventsQuery, headers: requestHeaders },
     responses: {
       200: jsonResponse('A page of events, newest first.', eventPageSchema, { lost: EVENT_PAGE }),
+      ...problems(registry, ORGANIZATION_ERRORS),
+    },
+  });
+
+  registry.registerPath({
+    method: 'get',
+    path: `${basePath}/connections`,
+    operationId: operationId('listConnections', provider),
+    tags: ['Operations'],
+    summary: `Returns all organizations' connections to ${title}.`,
+    description:
+      "For operators: which connections are lost, which organizations use a company. In the order of the organizations' IDs, compared by bytes. Organizations that never connected, or disconnected, are not listed. The cost of a page does not depend on the number of connections.",
+    security: [{ apiKey: ['connections:list'] }],
+    request: { query: connectionsQuery, headers: requestHeaders },
+    responses: {
+      200: jsonResponse('A page of connections.', connectionPageSchema, { page: connectionPageExample(system) }),
       ...problems(registry, ORGANIZATION_ERRORS),
     },
   });

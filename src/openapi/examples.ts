@@ -1,5 +1,6 @@
 import type { AccountingSystem } from '../models/connection.ts';
 import { type ConnectLinkResponse, NO_CONNECTION, type Status } from '../schemas/connection.ts';
+import type { ConnectionPage, ListedConnection } from '../schemas/connection-list.ts';
 import type { EventFields, EventPage, WebhookBody } from '../schemas/events.ts';
 import type { Readiness } from '../schemas/health.ts';
 
@@ -27,6 +28,16 @@ export function statusExamples(system: AccountingSystem): Record<string, Status>
     },
     not_connected: NO_CONNECTION,
   };
+}
+
+/** A page of all organizations' connections. */
+export function connectionPageExample(system: AccountingSystem): ConnectionPage {
+  const { connected, lost } = statusExamples(system);
+  const connections = [
+    { organization_id: 'acme', ...connected },
+    { organization_id: 'globex', ...lost },
+  ] as ListedConnection[];
+  return { connections, next: 'globex' };
 }
 
 /** The response to POST connect. */

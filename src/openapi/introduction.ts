@@ -31,7 +31,7 @@ that forbid framing and content sniffing. Field names are snake_case; timestamps
 listed returns 405. \`OPTIONS\` handles CORS preflights, which allow only the frontends' origins. A POST from a page of any
 origin but the frontends' and the service's own is rejected.
 
-**Rate limits**, per minute: POST connect, confirm and disconnect 60 (configurable) per caller; status, events and gateway ten times
+**Rate limits**, per minute: POST connect, confirm and disconnect 60 (configurable) per caller, and connections as many; status, events and gateway ten times
 as many per caller; GET connect, callback and disconnected 60 per address. A caller is an API key or a JWT's subject, otherwise the
 address. Rejected credentials are also counted per address; valid ones still pass. Health, metrics and this reference are
 not limited. The \`RateLimit\` headers report what remains.

@@ -23,10 +23,10 @@ export function instant(description: string) {
 }
 
 /** One of these values, each with its meaning. The compiler checks that none is missing. */
-export function oneOf<Value extends string>(meanings: Record<Value, string>, description: string) {
+export function oneOf<Value extends string>(meanings: Record<Value, string>, description: string, error?: string) {
   const values = Object.keys(meanings) as [Value, ...Value[]];
   const list = values.map((value) => `- \`${value}\`: ${meanings[value]}`).join('\n');
-  return z.enum(values).meta({ description: `${description}\n\n${list}` });
+  return z.enum(values, error).meta({ description: `${description}\n\n${list}` });
 }
 
 /** A query parameter that must be present exactly once. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import type { RealmId } from '../models/connection.ts';
-import { once, organizationId } from './fields.ts';
+import type { OrganizationId, RealmId } from '../models/connection.ts';
+import type { ListedState } from '../models/connection-list.ts';
+import { once, oneOf, organizationId } from './fields.ts';
 
 /** The path of every route of one organization. */
 export const organizationPath = z.object({ organization_id: organizationId });
@@ -33,12 +34,7 @@ export const connectBody = body({
     .max(172_800, 'must be at most 172800')
     .meta({ description: "The link's lifetime in seconds." })
     .default(300),
-  realm_id: z
-    .string('must be a string')
-    .regex(/^[\x21-\x7e]{1,100}$/, 'must be 1 to 100 printable characters')
-    .meta({ description: 'The only company that the link connects.', example: '9341452000000001' })
-    .transform((id) => id as RealmId)
-    .optional(),
+  realm_id: realmId('must be a string', 'The only company that the link connects.').optional(),
 }).meta({ id: 'ConnectLinkRequest', description: 'How a link connects. Every field is optional.' });
 
 /** The body of POST confirm. */
@@ -52,12 +48,7 @@ export const confirmBody = body({
 
 /** The query of the timeline. */
 export const eventsQuery = z.object({
-  limit: z
-    .string('must be given once')
-    .regex(/^([1-9]\d?|1\d\d|200)$/, 'must be a whole number from 1 to 200')
-    .meta({ type: 'integer', minimum: 1, maximum: 200, default: 50, description: 'The maximum number of events.' })
-    .default('50')
-    .transform(Number),
+  limit: pageLimit('The maximum number of events.'),
   before: z
     .string('must be given once')
     .regex(/^\d{1,15}$/, 'must be the `next` of an earlier response')
@@ -65,6 +56,48 @@ export const eventsQuery = z.object({
     .transform(Number)
     .optional(),
 });
+
+/** The query of all organizations' connections. A misspelled filter would list everything. */
+export const connectionsQuery = z.strictObject(
+  {
+    state: oneOf<ListedState>(
+      {
+        active: 'can be used; includes the two below',
+        lost: 'the user must connect again',
+        refresh_failing: 'its refresh fails, and no valid access token is left',
+        expiring: 'within 30 days of the five-year limit',
+      },
+      'Only connections in this state.',
+      'must be given once, as active, lost, refresh_failing or expiring',
+    ).optional(),
+    realm_id: realmId('must be given once', 'Only connections to this company.').optional(),
+    limit: pageLimit('The maximum number of connections.'),
+    after: z
+      .string('must be given once')
+      .regex(/^[A-Za-z0-9_-]{1,36}$/, 'must be the `next` of an earlier response')
+      .meta({ description: 'The `next` of an earlier response: returns the connections after it.', example: 'acme' })
+      .transform((id) => id as OrganizationId)
+      .optional(),
+  },
+  { error: ({ code }) => (code === 'unrecognized_keys' ? 'is not a known parameter' : undefined) },
+);
+
+function realmId(typeError: string, description: string) {
+  return z
+    .string(typeError)
+    .regex(/^[\x21-\x7e]{1,100}$/, 'must be 1 to 100 printable characters')
+    .meta({ description, example: '9341452000000001' })
+    .transform((id) => id as RealmId);
+}
+
+function pageLimit(description: string) {
+  return z
+    .string('must be given once')
+    .regex(/^([1-9]\d?|1\d\d|200)$/, 'must be a whole number from 1 to 200')
+    .meta({ type: 'integer', minimum: 1, maximum: 200, default: 50, description })
+    .default('50')
+    .transform(Number);
+}
 
 /** A JSON object without other fields. */
 function body<Shape extends z.ZodRawShape>(shape: Shape) {

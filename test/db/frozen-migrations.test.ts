@@ -15,6 +15,7 @@ const DIGESTS: Record<string, string> = {
   '20261127000000_add_callback_outcomes.ts': 'e86225ee7a00000b1da664d719ad5b869b1bc7b1ecb6b4980397c793b6c9ce2b',
   '20261127000100_create_pending_grants.ts': '3a1738f806e6b8f226c85d0ba50e95e6a47aba9e9a73a68fd2a68e5fc98e8698',
   '20261127000200_add_verification_requests.ts': 'e9c702053185b0adcf3483d203c5a54688ab1b4a5225d138a025134abb716b6b',
+  '20261127006000_add_connection_lists.ts': '882be29b00690cc069ea7daad102ad4fffc9e68d90ccfa3f463fd6665c357b2a',
 };
 
 describe('migrations', () => {

@@ -10,6 +10,7 @@ const CALLBACK = ['GET', `${PREFIX}/callback?state=x`];
 const LINK = ['POST', `${PREFIX}/connect/acme`];
 const DISCONNECT = ['POST', `${PREFIX}/disconnect/acme`];
 const STATUS = ['GET', `${PREFIX}/status/acme`];
+const CONNECTIONS = ['GET', `${PREFIX}/connections`];
 const GATEWAY = ['GET', '/api/v1/quickbooks/acme/companyinfo/1'];
 const NATIVE_GATEWAY = ['POST', '/v3/company/acme/invoice'];
 
@@ -22,6 +23,7 @@ describe('a rate limit', () => {
     ['POST connect', LINK, 201, LIMIT],
     ['disconnect', DISCONNECT, 200, LIMIT],
     ['status', STATUS, 200, 10 * LIMIT],
+    ['all connections', CONNECTIONS, 200, LIMIT],
     ['the gateway', GATEWAY, 404, 10 * LIMIT],
     ['the gateway at QuickBooks’ own path', NATIVE_GATEWAY, 404, 10 * LIMIT],
     ['status of an invalid organization', ['GET', `${PREFIX}/status/a.b`], 400, 10 * LIMIT],

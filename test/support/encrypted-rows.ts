@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { Fernet } from '../../src/crypto/fernet.ts';
 import { RowDigest } from '../../src/crypto/row-digest.ts';
 import { TokenCipher } from '../../src/crypto/token-cipher.ts';
-import type { OAuthTokenRow } from '../../src/db/tables.ts';
+import type { GeneratedColumn, OAuthTokenRow } from '../../src/db/tables.ts';
 import type { Ciphertext } from '../../src/models/connection.ts';
 import { type Columns, rowOf } from './rows.ts';
 
@@ -12,7 +12,11 @@ export const OLD_KEY = Fernet.generateKey();
 export const UNKNOWN_KEY = Fernet.generateKey();
 
 /** A row that was written with one key, bound to what it contains. Its tokens are `access-{id}` and `refresh-{id}`. */
-export function encryptedRow(tokenId: string, key: string, changes: Columns = {}): Omit<OAuthTokenRow, 'current_key'> {
+export function encryptedRow(
+  tokenId: string,
+  key: string,
+  changes: Columns = {},
+): Omit<OAuthTokenRow, GeneratedColumn> {
   const fernet = new Fernet([key]);
   const row = rowOf({
     token_id: tokenId,

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { OAuthTokenRow } from '../../src/db/tables.ts';
+import type { GeneratedColumn, OAuthTokenRow } from '../../src/db/tables.ts';
 
 /** Columns of `oauth_tokens`; their values may be of any kind. */
 export type Columns = Partial<Record<keyof OAuthTokenRow, unknown>>;
 
 /** A row of `oauth_tokens` that the datastore did not write: active, never due, with no ciphertext that a key can decrypt. */
-export function rowOf(changes: Columns = {}): Omit<OAuthTokenRow, 'current_key'> {
+export function rowOf(changes: Columns = {}): Omit<OAuthTokenRow, GeneratedColumn> {
   const later = new Date('2026-02-10T15:00:00.000Z');
   const row: Columns = {
     token_id: randomUUID(),
@@ -28,5 +28,5 @@ export function rowOf(changes: Columns = {}): Omit<OAuthTokenRow, 'current_key'>
     updated_at: later,
     ...changes,
   };
-  return row as Omit<OAuthTokenRow, 'current_key'>;
+  return row as Omit<OAuthTokenRow, GeneratedColumn>;
 }
