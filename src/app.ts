@@ -8,24 +8,20 @@ import { browserRoute } from './middleware/browser-route.ts';
 import { createErrorHandler } from './middleware/error-handler.ts';
 import { limitBody } from './middleware/limit-body.ts';
 import { observeRequests, rememberMount } from './middleware/observe-requests.ts';
+import { rejectUnparsable } from './middleware/reject-unparsable.ts';
 import { RoutePatterns } from './middleware/route-patterns.ts';
 import { createConnectRouter } from './routes/connect.ts';
 import { createConnectionsRouter } from './routes/connections.ts';
 import { createDocsRouter } from './routes/docs.ts';
 import { createGatewayRouter } from './routes/gateway.ts';
 import { createHealthRouter } from './routes/health.ts';
+import { createMetricsRouter } from './routes/metrics.ts';
 import { createOAuthRouter } from './routes/oauth.ts';
 
 /** Creates the HTTP surface: middleware and routers, in the order in which a request passes them. */
 export function createApp(context: Context): Express {
-  const { config, logger, strategies } = context;
-  const app = express();
-  app.disable('etag');
-  app.set('trust proxy', config.trustProxy);
-
-  app.use(observeRequests({ ...context, patterns: new RoutePatterns(app) }));
-  app.use(helmet(securityHeaders(config.production)));
-  app.use(noStore);
+  const { config, strategies } = context;
+  const app = createBase(context);
   for (const { system } of strategies.all()) {
     const path = `/api/v1/oauth/${system}`;
     app.use([`${path}/connect`, `${path}/callback`], browserRoute({ ...context, system }));
@@ -35,6 +31,7 @@ export function createApp(context: Context): Express {
   app.use(limitBody);
 
   app.use(createHealthRouter(context));
+  if (config.server.metricsPort === undefined) app.use(createMetricsRouter(context));
   app.use(createDocsRouter(context));
   const nativeRoots = strategies.all().flatMap(({ profile }) => profile.api.nativePath?.match(/^\/[^/]+/) ?? []);
   app.use(
@@ -57,11 +54,36 @@ export function createApp(context: Context): Express {
     );
   }
 
+  return complete(app, context);
+}
+
+/** Creates the HTTP surface of `METRICS_PORT`: `/metrics` alone. */
+export function createMetricsApp(context: Context): Express {
+  const app = createBase(context);
+  app.use(createMetricsRouter(context));
+  return complete(app, context);
+}
+
+/** What applies to every response. */
+function createBase(context: Context): Express {
+  const { config } = context;
+  const app = express();
+  app.disable('etag');
+  app.set('trust proxy', config.trustProxy);
+  app.use(observeRequests({ ...context, patterns: new RoutePatterns(app) }));
+  app.use(helmet(securityHeaders(config.production)));
+  app.use(noStore);
+  app.use(rejectUnparsable);
+  return app;
+}
+
+/** Adds what happens to requests for which there is no route, and to errors. */
+function complete(app: Express, { logger, returnPages }: Context): Express {
   app.use((request) => {
     if (!isDecodable(request.path)) throw new AppError('invalid_request', { detail: 'path cannot be decoded' });
     throw new AppError('not_found');
   });
-  app.use(createErrorHandler(logger, context.returnPages));
+  app.use(createErrorHandler(logger, returnPages));
   return app;
 }
 

@@ -29,6 +29,7 @@ import { DatabaseGauges } from './observability/database-gauges.ts';
 import { Health } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
+import { MetricsPage } from './observability/metrics-page.ts';
 import { CallbackFlow } from './services/callback-flow.ts';
 import { ConnectFailures } from './services/connect-failures.ts';
 import { ConnectionChanges } from './services/connection-changes.ts';
@@ -191,6 +192,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
   const { cipher } = services;
   const health = new Health({ database: new HealthDatastore(session), cipher, metrics, clock, logger });
   const gateway = new Gateway({ ...services, clock, logger });
+  const databaseGauges = new DatabaseGauges({ statistics: new StatisticsDatastore(session), metrics, clock });
   const { redis, perMinute } = config.rateLimits;
   const sharedLimits = redis && new SharedRateLimits({ redis, clock, logger });
 
@@ -203,7 +205,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     session,
     health,
     gateway,
-    databaseGauges: new DatabaseGauges({ statistics: new StatisticsDatastore(session), metrics, clock }),
+    metricsPage: new MetricsPage({ metrics, databaseGauges, clock }),
     authenticator: new CallerAuthenticator(config.callers, clock),
     bodyMemory: new MemoryBudget(BODY_MEMORY_BYTES),
     links: new ConnectLinks(config.stateSecrets, clock),

@@ -85,6 +85,12 @@ export const ERRORS = {
     meaning: 'the body is larger than 1 MiB',
     detail: 'The body is larger than 1 MiB.',
   },
+  headers_too_large: {
+    status: 431,
+    title: 'Request Header Fields Too Large',
+    meaning: 'the headers are larger than 32 KiB',
+    detail: 'The headers are larger than 32 KiB.',
+  },
   rate_limited: {
     status: 429,
     title: 'Too Many Requests',

@@ -44,6 +44,7 @@ describe('/metrics', () => {
     await knex.schema.dropTable('oauth_states');
     await home.worker.tick(); // the clean-up job fails
     home.metrics.watchProcess();
+    harness.clock.advance(1_000); // until then the earlier text is served
     exposed.add(await (await fetch(`${service.origin}/metrics`)).text());
     exposed.addErrors();
     for (const [, job = ''] of GUIDE.join('\n').matchAll(/job_name: (\w+)/g)) exposed.addSample('up', { job });

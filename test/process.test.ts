@@ -73,6 +73,19 @@ describe('the process', () => {
     env = { ...environment('sqlite::memory:', simulator), HOST: '127.0.0.1' };
   });
 
+  it('serves /metrics only on METRICS_PORT if it is set, and nothing else there', async () => {
+    const server = await runServer({ ...env, METRICS_PORT: '0' });
+    const listening = () => [...server.stdout().matchAll(/"port":(\d+)\}.*"msg":"listening"/g)].map(([, port]) => port);
+    await until(() => listening().length === 2);
+    const status = async (port: string | undefined, path: string) =>
+      (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+    const [main, metrics] = listening();
+    expect([await status(main, '/metrics'), await status(main, '/healthz')]).toEqual([404, 200]);
+    expect([await status(metrics, '/metrics'), await status(metrics, '/healthz')]).toEqual([200, 404]);
+    expect(await status(metrics, '/api/v1/oauth/quickbooks/status/acme')).toBe(404);
+    expect(await server.kill('SIGTERM')).toBe(0);
+  });
+
   it('exits despite connections that are idle or never sent a request', async () => {
     const server = await runServer(env);
     const agent = new Agent({ keepAlive: true });

@@ -16,7 +16,8 @@ export interface Config {
   production: boolean;
   /** In production operators run the migrations, except for an in-memory database. */
   migrateAtStartup: boolean;
-  server: { host: string; port: number };
+  /** `metricsPort` is absent if `/metrics` is served on `port`. */
+  server: { host: string; port: number; metricsPort: number | undefined };
   logLevel: z.output<EnvironmentSchema>['LOG_LEVEL'];
   database: DatabaseConfig;
   quickbooks: {
@@ -93,7 +94,7 @@ export function loadConfig(environment: Environment): Config {
   return {
     production,
     migrateAtStartup: !production || isInMemory(env.DATABASE_URL),
-    server: { host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'), port: env.PORT },
+    server: { host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'), port: env.PORT, metricsPort: env.METRICS_PORT },
     logLevel: env.LOG_LEVEL,
     database: env.DATABASE_URL,
     quickbooks: {

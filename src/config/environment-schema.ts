@@ -36,6 +36,9 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
   return z.object({
     NODE_ENV: z.string().optional(),
     PORT: wholeNumber(0, 65_535).default(DEFAULT_PORT),
+    METRICS_PORT: wholeNumber(0, 65_535)
+      .refine((port) => port === 0 || String(port) !== (given['PORT'] ?? String(DEFAULT_PORT)), 'must not be PORT')
+      .optional(),
     HOST: z
       .string()
       .refine((host) => production || isLoopback(host), 'must be a loopback address in development, such as 127.0.0.1')

@@ -1,11 +1,19 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../config/config.ts';
 import { type Clock, systemClock } from '../utils/clock.ts';
+import { type ConnectionLimits, Connections } from './connections.ts';
+import { respondToRejected } from './rejected-requests.ts';
 
 /** Longer than proxies keep idle connections, usually 60 s, so that the proxy is the one that closes them. */
 const KEEP_ALIVE_MS = 65_000;
+const MAX_HEADER_BYTES = 32 * 1024;
+/** Time to receive all headers, and all of a request. Node checks both every few seconds. */
+const HEADERS_TIMEOUT_MS = 20_000;
+const REQUEST_TIMEOUT_MS = 300_000;
+const TIMEOUT_CHECK_MS = 5_000;
+const LIMITS: ConnectionLimits = { maxConnections: 2_000, maxPipelined: 10, maxRequests: 10_000, stallMs: 30_000 };
 const IDLE_CHECK_MS = 50;
 
 /** Where a server listens, and the variable that sets its port. */
@@ -13,6 +21,8 @@ interface Address {
   host: string;
   port: number;
   variable?: string;
+  /** Replaces the limits for clients, in tests. */
+  limits?: Partial<ConnectionLimits & { headersTimeout: number; requestTimeout: number }>;
 }
 
 /** A server that accepts requests. */
@@ -28,10 +38,21 @@ export async function listen(
   address: Address,
   clock: Clock = systemClock,
 ): Promise<HttpServer> {
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, listener);
-  const unused = new Set<Socket>(); // connected without a request so far: Node does not count these as idle
-  server.on('connection', (socket) => unused.add(socket.once('close', () => unused.delete(socket))));
-  server.prependListener('request', (request) => unused.delete(request.socket));
+  const { headersTimeout = HEADERS_TIMEOUT_MS, requestTimeout = REQUEST_TIMEOUT_MS, ...limits } = address.limits ?? {};
+  const server = createServer({
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout,
+    requestTimeout,
+    connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, headersTimeout),
+    requireHostHeader: false, // the application checks it, so that the response is a problem
+  });
+  server.maxHeadersCount = 0; // all of them, so that the application can count them
+  const connections = new Connections(server, { ...LIMITS, ...limits });
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (connections.accept(request.socket, response)) listener(request, response);
+  });
+  respondToRejected(server, listener, connections);
   server.listen(address.port, address.host);
   await once(server, 'listening').catch((error) => {
     throw cannotListen(error, address);
@@ -43,7 +64,7 @@ export async function listen(
       server.prependListener('request', (_request, response) => response.setHeader('Connection', 'close'));
       const closed = new AbortController();
       server.close(() => closed.abort());
-      for (const socket of unused) socket.destroy();
+      connections.closeUnused();
       while (!closed.signal.aborted) {
         server.closeIdleConnections();
         await clock.sleep(IDLE_CHECK_MS, closed.signal);

@@ -11,11 +11,11 @@ export async function shutdownSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-/** Finishes the requests and the work in flight, then ends the process. @param server absent if only the worker runs */
+/** Finishes the requests and the work in flight, then ends the process. */
 export async function shutDown(
   context: Context,
   signal: NodeJS.Signals,
-  server?: { close(): Promise<void> },
+  servers: { close(): Promise<void> }[] = [],
 ): Promise<never> {
   const { logger, clock, worker } = context;
   logger.info({ signal }, 'stopping');
@@ -24,7 +24,7 @@ export async function shutDown(
     process.exit(1);
   });
   context.stop();
-  await Promise.all([server?.close(), worker.stop()]);
+  await Promise.all([...servers.map((server) => server.close()), worker.stop()]);
   await context.close();
   logger.info('stopped');
   process.exit(0);

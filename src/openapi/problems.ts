@@ -11,7 +11,13 @@ import {
 } from './headers.ts';
 
 /** Errors that every route can return. */
-const COMMON_ERRORS = ['method_not_allowed', 'payload_too_large', 'internal_error'] as const;
+const COMMON_ERRORS = [
+  'invalid_request',
+  'method_not_allowed',
+  'payload_too_large',
+  'headers_too_large',
+  'internal_error',
+] as const;
 
 /** Errors that every route of one organization can return. */
 export const ORGANIZATION_ERRORS = [

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Router } from 'express';
@@ -12,16 +12,24 @@ const SWAGGER_UI = dirname(createRequire(import.meta.url).resolve('swagger-ui-di
 /** The page's own files. All others are Swagger UI's. */
 const OWN_FILES: Partial<Record<string, string>> = { 'page.css': DOCS_STYLE, 'page.js': DOCS_SCRIPT };
 
-/** `/openapi.json`: the API reference for programs. `/docs`: the same as a page, with nothing loaded from other hosts. */
+/**
+ * `/openapi.json`: the API reference for programs. `/docs`: the same as a page, with nothing loaded from other hosts. Each
+ * content is read or built once, for the first request, and all responses share it: they are not limited.
+ */
 export function createDocsRouter({ config, strategies }: Context): Router {
   const router = Router();
-  let document: string | undefined; // built for the first request, so that startup does not wait for it
+  const contents = new Map<string, Buffer>();
+  const content = (name: string, create: () => string | Buffer): Buffer => {
+    const created = contents.get(name) ?? Buffer.from(create());
+    contents.set(name, created);
+    return created;
+  };
 
   router
     .route('/openapi.json')
     .get((_request, response) => {
-      document ??= JSON.stringify(openApiDocument(config, strategies.all()));
-      response.type('json').send(document);
+      const document = () => JSON.stringify(openApiDocument(config, strategies.all()));
+      response.type('json').send(content('openapi.json', document));
     })
     .all(methodNotAllowed('GET, HEAD'));
 
@@ -34,11 +42,11 @@ export function createDocsRouter({ config, strategies }: Context): Router {
 
   router
     .route('/docs/:file')
-    .get(async (request, response, next) => {
+    .get((request, response, next) => {
       const { data: file } = docsFile.safeParse(request.params['file']);
       if (!file) return next('route');
-      const content = OWN_FILES[file] ?? (await readFile(join(SWAGGER_UI, file)));
-      response.set('Cache-Control', 'public, max-age=3600').type(file).send(content);
+      const read = () => OWN_FILES[file] ?? readFileSync(join(SWAGGER_UI, file));
+      response.set('Cache-Control', 'public, max-age=3600').type(file).send(content(file, read));
     })
     .all(methodNotAllowed('GET, HEAD'));
 

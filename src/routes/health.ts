@@ -3,8 +3,8 @@ import type { Context } from '../context.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
 import type { Liveness } from '../schemas/health.ts';
 
-/** `/healthz`: the process is running. `/readyz`: it can do its work. `/metrics`: Prometheus text. */
-export function createHealthRouter({ health, metrics, databaseGauges }: Context): Router {
+/** `/healthz`: the process is running. `/readyz`: it can do its work. */
+export function createHealthRouter({ health }: Context): Router {
   const router = Router();
 
   router
@@ -19,14 +19,6 @@ export function createHealthRouter({ health, metrics, databaseGauges }: Context)
     .get(async (_request, response) => {
       const readiness = await health.readiness();
       response.status(readiness.status === 'ready' ? 200 : 503).json(readiness);
-    })
-    .all(methodNotAllowed('GET, HEAD'));
-
-  router
-    .route('/metrics')
-    .get(async (_request, response) => {
-      await databaseGauges.update();
-      response.type(metrics.contentType).send(await metrics.text());
     })
     .all(methodNotAllowed('GET, HEAD'));
 

@@ -48,6 +48,19 @@ describe('the environment schema', () => {
     }
   });
 
+  it.each([
+    [{ METRICS_PORT: '9090' }, 9090],
+    [{ METRICS_PORT: '' }, undefined],
+  ])('has a port for metrics only if one is set: %j', (given, metricsPort) => {
+    expect(loadConfig({ ...PRODUCTION, ...given }).server).toMatchObject({ port: 8080, metricsPort });
+  });
+
+  it('rejects METRICS_PORT if it is the port of everything else', () => {
+    for (const given of [{ METRICS_PORT: '8080' }, { METRICS_PORT: '9090', PORT: '9090' }]) {
+      expect(problemsOf({ ...PRODUCTION, ...given })).toEqual(['METRICS_PORT must not be PORT']);
+    }
+  });
+
   it('reports all invalid variables at once, each in one line', () => {
     const problems = problemsOf({ ...PRODUCTION, PORT: 'x', ENCRYPTION_KEY: 'short', FRONTEND_URL: 'x' });
     expect(problems.map((line) => line.split(' ')[0]).sort()).toEqual(['ENCRYPTION_KEY', 'FRONTEND_URL', 'PORT']);

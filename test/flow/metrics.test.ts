@@ -75,7 +75,7 @@ describe('the metrics', () => {
       [requests('GET', `${PREFIX}/status/:organization_id`, 200)]: 1,
       [requests('other', '/healthz', 405)]: 1,
     });
-    expect(JSON.stringify(await scrape(service))).not.toMatch(/OAuth|PURGE/);
+    expect(JSON.stringify(await current())).not.toMatch(/OAuth|PURGE/);
   });
 
   it('count gateway requests by the class of their status, and those whose caller left', async () => {
@@ -170,11 +170,17 @@ describe('the metrics', () => {
 
   itKeptSecrets(harness);
 
+  /** Each metric, rendered anew. */
+  async function current(): Promise<Record<string, number>> {
+    harness.clock.advance(1 * SECONDS);
+    return scrape(harness.service);
+  }
+
   /** Returns a function that returns how much each metric has grown since. */
   async function startGrowth(): Promise<() => Promise<Record<string, number>>> {
-    const before = await scrape(harness.service);
+    const before = await current();
     return async () => {
-      const now = await scrape(harness.service);
+      const now = await current();
       return Object.fromEntries(Object.entries(now).map(([name, value]) => [name, value - (before[name] ?? 0)]));
     };
   }

@@ -1,4 +1,7 @@
+import type { RequestListener } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
+import supertest from 'supertest';
+import { createApp } from '../../src/app.ts';
 import { WITH_KEYS } from '../support/credentials.ts';
 import { createSqlite } from '../support/databases.ts';
 import { useHarness } from '../support/harness.ts';
@@ -37,6 +40,24 @@ describe('the API reference, which requires no credentials', () => {
     'does not serve %s',
     async (name) => {
       expectProblem(await http().get(`/docs/${name}`), 404, 'not_found');
+    },
+  );
+
+  it.each(['/docs/swagger-ui-bundle.js', '/docs/page.js', '/openapi.json'])(
+    'sends all responses from the same bytes in memory: %s',
+    async (path) => {
+      const bodies = new Set<unknown>();
+      const app = createApp(harness.home);
+      const record: RequestListener = (request, response) => {
+        const end = response.end.bind(response) as (...parts: unknown[]) => typeof response;
+        response.end = (...parts: unknown[]) => {
+          bodies.add(parts[0]);
+          return end(...parts);
+        };
+        app(request, response);
+      };
+      for (let time = 0; time < 3; time += 1) await supertest(record).get(path).expect(200);
+      expect([...bodies]).toEqual([expect.any(Buffer)]);
     },
   );
 

@@ -95,6 +95,7 @@ function unlistedResponses(responses: Part): Part {
     'not_found',
     'method_not_allowed',
     'payload_too_large',
+    'headers_too_large',
     'rate_limited',
     'service_unavailable',
   ] as const;
