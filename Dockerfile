@@ -16,8 +16,8 @@ RUN npm run build
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="Accounting Integration Service" \
   org.opencontainers.image.licenses="MIT"
-# npm would ask its registry for a newer npm at each command.
-ENV NODE_ENV=production npm_config_update_notifier=false
+# npm would ask its registry for a newer npm at each command. Without SIGUSR1 nobody can open the debugger by a signal.
+ENV NODE_ENV=production npm_config_update_notifier=false NODE_OPTIONS=--disable-sigusr1
 WORKDIR /app
 COPY package.json knexfile.js ./
 COPY --from=dependencies /app/node_modules node_modules

@@ -10,13 +10,13 @@ const manifest = JSON.parse(read('package.json'));
 const example = Object.fromEntries([...read('.env.example').matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, ...pair]) => pair));
 
 describe('compose.yaml', () => {
-  const { services } = parse(read('compose.yaml').replaceAll(/\$\{MYSQL_PASSWORD:[^}]*\}/g, 'password'), {
+  const { services } = parse(read('compose.yaml').replaceAll(/\$\{MYSQL_(?:MIGRATE_)?PASSWORD:[^}]*\}/g, 'password'), {
     merge: true,
   });
   const given: Record<string, string> = services.service.environment;
 
   it('sets only variables that the service has', () => {
-    const known = Object.keys(environmentSchema(true, {}).shape);
+    const known = ['MYSQL_MIGRATE_PASSWORD', ...Object.keys(environmentSchema(true, {}).shape)];
     expect(Object.keys(given).filter((name) => !known.includes(name))).toEqual([]);
   });
 
@@ -29,7 +29,19 @@ describe('compose.yaml', () => {
       rateLimits: { redis: { host: 'redis', port: 6379 } },
       trustProxy: 1,
     });
-    expect(services.migrate.environment).toEqual({ DATABASE_URL: given['DATABASE_URL'] });
+  });
+
+  it('migrates as one database user, and serves as another, who cannot migrate and does not know the other’s password', () => {
+    const { migrate, mysql } = services;
+    expect(migrate.environment).toEqual({
+      DATABASE_URL: 'mysql://accounting_migrate:password@mysql:3306/accounting',
+    });
+    expect(mysql.environment).toMatchObject({ MYSQL_USER: 'accounting_migrate', MYSQL_DATABASE: 'accounting' });
+    expect(given['MYSQL_MIGRATE_PASSWORD']).toBe('');
+    const [script = ''] = mysql.volumes.find((volume: string) => volume.includes('initdb.d')).split(':');
+    const grants = read(script).match(/^GRANT .*;$/gm);
+    expect(grants).toEqual(["GRANT SELECT, INSERT, UPDATE, DELETE ON accounting.* TO accounting@'%';"]);
+    expect(read('docs/operations/deployment.md')).toContain(grants?.[0]);
   });
 
   it('starts the service after the migration, and waits longer for it to stop than a shutdown takes', () => {
@@ -74,6 +86,10 @@ describe('the image', () => {
     const contained = [...(stages.at(-1) ?? '').matchAll(/^COPY .* (\S+)$/gm)].map(([, name]) => name);
     expect(contained).toEqual(expect.arrayContaining(['./', 'node_modules', ...files]));
     expect(stages.at(-1)).toContain(`CMD ${JSON.stringify(manifest.scripts.start.split(' ')).replaceAll(',', ', ')}`);
+  });
+
+  it('does not open a debugger at a signal', () => {
+    expect(stages.at(-1)).toMatch(/^ENV .*\bNODE_OPTIONS=--disable-sigusr1$/m);
   });
 
   it('has a version of Node that the service supports', () => {

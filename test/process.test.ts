@@ -65,6 +65,14 @@ describeEachDatabase('the built service', (createDatabase) => {
     });
     expect(await restarted.kill('SIGINT')).toBe(0);
   });
+
+  it('opens no debugger at SIGUSR1', async () => {
+    const server = await runServer(env);
+    process.kill(server.pid, 'SIGUSR1');
+    expect((await fetch(`${server.origin}/healthz`)).status).toBe(200);
+    expect(await server.kill('SIGTERM')).toBe(0);
+    expect(server.stderr()).toBe('');
+  });
 });
 
 describe('the process', () => {

@@ -6,8 +6,8 @@ const SEGMENT = /^(?:[A-Za-z0-9\-._~!$&'()*+,=:@]|%[0-9A-Fa-f]{2})+$/;
 /** What a segment may not encode: a slash, a backslash, a dot, a semicolon, a percent sign, a control character. */
 const HIDDEN = /%(?:2[EFef5]|3[Bb]|5[Cc]|[01][0-9A-Fa-f]|7[Ff])/;
 
-/** The characters of RFC 3986 §3.4, and a few more that clients send. */
-const QUERY = /^[\x21-\x7e]*$/;
+/** The characters of RFC 3986 §3.4, and a few more that clients send, without `#`, which would end the query. */
+const QUERY = /^[\x21\x22\x24-\x7e]*$/;
 
 /**
  * The request's path below the organization, with its query, exactly as it was sent.

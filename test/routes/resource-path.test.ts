@@ -71,6 +71,17 @@ describe('a resource path', () => {
     },
   );
 
+  it.each(['query?query=select#x', 'query?query=select%20*#', 'query?#', 'invoice/1#x', '#'])(
+    'is rejected if a # would end it: %j',
+    (resource) => {
+      expect(() => resourceOf(resource)).toThrow(/invalid_request/);
+    },
+  );
+
+  it('keeps an encoded #, which is part of a value', () => {
+    expect(resourceOf("query?query=select%20*%20where%20x='%23'")).toBe("query?query=select%20*%20where%20x='%23'");
+  });
+
   it('is rejected if the request line names another host', () => {
     expect(() => resourcePath(request(`http://evil.example${BASE}/org/invoice/1`))).toThrow(/invalid_request/);
   });
