@@ -44,7 +44,7 @@ describe('the gateway', () => {
     'echo/a%20b/ProfitAndLoss',
     'echo/send?sendTo=a%40b.example',
   ])('forwards the path and the query byte for byte: %s', async (resource) => {
-    const head = `GET /api/v1/quickbooks/org/${resource} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+    const head = `GET /api/v1/quickbooks/org/${resource} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
     await sendRaw(harness.service.origin, head); // fetch would change it
     expect(harness.simulator.callsTo('api').map(({ url }) => url)).toEqual([`/v3/company/1/${resource}`]);
   });
@@ -74,7 +74,7 @@ describe('the gateway', () => {
   });
 
   it('rejects a body of 1 MiB and one byte by its length, before any of it is received', async () => {
-    const head = `POST /v3/company/org/echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${MIB + 1}\r\n\r\n`;
+    const head = `POST /v3/company/org/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${MIB + 1}\r\n\r\n`;
     expect(await sendRaw(harness.service.origin, head)).toMatch(
       /^HTTP\/1\.1 413 .*\r\nconnection: close\r\n.*"code":"payload_too_large"/is,
     );
@@ -97,7 +97,7 @@ describe('the gateway', () => {
       'x-forwarded-host': 'canary.example',
       forwarded: 'for=203.0.113.7',
       'x-api-key': 'canary',
-      host: 'canary.example',
+      host: 'localhost:8080',
     };
     await post([Buffer.from('{}')], { ...forwarded, ...removed });
     const { headers = {} } = harness.simulator.callsTo('api')[0] ?? {};
@@ -128,7 +128,7 @@ describe('the gateway', () => {
 
   it.each(['HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND'])('returns 405 for %s', async (method) => {
     for (const path of ['/v3/company/org/invoice/1', '/api/v1/quickbooks/org/invoice/1']) {
-      const head = `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+      const head = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
       const response = await sendRaw(harness.service.origin, head);
       expect(response).toMatch(/^HTTP\/1\.1 405 /);
       expect(response).toMatch(/\r\nAllow: GET, POST\r\n/i);
