@@ -1,4 +1,4 @@
-import express, { type Express } from 'express';
+import express, { type Express, type Router } from 'express';
 import helmet from 'helmet';
 import type { Context } from './context.ts';
 import { AppError } from './errors.ts';
@@ -30,8 +30,7 @@ export function createApp(context: Context): Express {
   app.use(allowOrigins(config.frontendUrls, publicUrls));
   app.use(limitBody);
 
-  app.use(createHealthRouter(context));
-  if (config.server.metricsPort === undefined) app.use(createMetricsRouter(context));
+  app.use(operationalRoutes(context));
   app.use(createDocsRouter(context));
   const nativeRoots = strategies.all().flatMap(({ profile }) => profile.api.nativePath?.match(/^\/[^/]+/) ?? []);
   app.use(
@@ -57,6 +56,13 @@ export function createApp(context: Context): Express {
   return complete(app, context);
 }
 
+/** Creates the HTTP surface of a process that runs only the worker: health and metrics. */
+export function createWorkerApp(context: Context): Express {
+  const app = createBase(context);
+  app.use(operationalRoutes(context));
+  return complete(app, context);
+}
+
 /** Creates the HTTP surface of `METRICS_PORT`: `/metrics` alone. */
 export function createMetricsApp(context: Context): Express {
   const app = createBase(context);
@@ -75,6 +81,12 @@ function createBase(context: Context): Express {
   app.use(noStore);
   app.use(rejectUnparsable);
   return app;
+}
+
+/** Health, and the metrics unless they have a port of their own. */
+function operationalRoutes(context: Context): Router[] {
+  const { metricsPort } = context.config.server;
+  return [createHealthRouter(context), ...(metricsPort === undefined ? [createMetricsRouter(context)] : [])];
 }
 
 /** Adds what happens to requests for which there is no route, and to errors. */

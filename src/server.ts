@@ -1,21 +1,16 @@
 import { createApp, createMetricsApp } from './app.ts';
-import { listen } from './lifecycle/listen.ts';
+import { serve } from './lifecycle/serve.ts';
 import { shutDown, shutdownSignal } from './lifecycle/shutdown.ts';
 import { start } from './lifecycle/start.ts';
 import { exitWithFailure } from './lifecycle/startup-failure.ts';
 
 try {
   const context = await start();
-  const { config, logger, metrics, worker } = context;
+  const { config, metrics, worker } = context;
   metrics.watchProcess();
   const signalled = shutdownSignal();
-  const { host, metricsPort } = config.server;
-  const servers = [await listen(createApp(context), { ...config.server, variable: 'PORT' })];
-  if (metricsPort !== undefined) {
-    servers.push(await listen(createMetricsApp(context), { host, port: metricsPort, variable: 'METRICS_PORT' }));
-  }
+  const servers = await serve(context, createApp(context), createMetricsApp(context));
   if (config.workerEnabled) worker.start();
-  for (const { address } of servers) logger.info({ address }, 'listening');
   // Not awaited: `npm run dev` imports this module, and prints its banner once the service listens.
   signalled.then((signal) => shutDown(context, signal, servers)).catch(exitWithFailure);
 } catch (error) {

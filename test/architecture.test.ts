@@ -33,7 +33,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   app: ['context', 'routes', 'middleware', 'errors'],
   lifecycle: ['context', 'db', 'observability', 'config', 'errors', 'utils'],
   server: ['app', 'lifecycle'],
-  worker: ['lifecycle'],
+  worker: ['app', 'lifecycle'],
   commands: ['lifecycle', 'services', 'datastores', 'db', 'crypto', 'config', 'utils'],
   migrations: ['db'],
   knexfile: ['config', 'db'],

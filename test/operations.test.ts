@@ -47,7 +47,7 @@ describe('/metrics', () => {
     harness.clock.advance(1_000); // until then the earlier text is served
     exposed.add(await (await fetch(`${service.origin}/metrics`)).text());
     exposed.addErrors();
-    for (const [, job = ''] of GUIDE.join('\n').matchAll(/job_name: (\w+)/g)) exposed.addSample('up', { job });
+    for (const [, job = ''] of GUIDE.join('\n').matchAll(/job_name: ([\w-]+)/g)) exposed.addSample('up', { job });
   });
 
   it.each(EXPRESSIONS)('has every metric and label of %s', (_name, expression) => {

@@ -3,7 +3,9 @@ import type { Context } from '../src/context.ts';
 import { describeOnServer } from './support/databases.ts';
 import { environment } from './support/environment.ts';
 import { DAYS, type Harness, MINUTES, useHarness } from './support/harness.ts';
-import { type Process, run, runServer } from './support/processes.ts';
+import { scrape } from './support/metrics.ts';
+import { projectFile, runServer, type ServiceProcess } from './support/processes.ts';
+import { PREFIX } from './support/requests.ts';
 import { until } from './support/until.ts';
 import { startWebhookReceiver, type WebhookReceiver } from './support/webhook-receiver.ts';
 
@@ -74,7 +76,7 @@ describeOnServer('a worker in a process of its own', (createDatabase) => {
     for (const organization of organizations) await makeDue(harness, organization);
     simulator.fail({ on: 'token', kind: 'strings', times: 2 }); // two refreshes succeed
     simulator.fail({ on: 'token', kind: 'hang' }); // the process is killed during the third
-    const process = startWorker();
+    const process = await startWorker();
     await until(() => harness.refreshes() === 3);
     await process.kill('SIGKILL');
     const inFlight = simulator.callsTo('token')[2]?.token;
@@ -93,19 +95,19 @@ describeOnServer('a worker in a process of its own', (createDatabase) => {
     receiver().posts.splice(0);
     receiver().response = 'hang';
     await declineConsent(harness, 'posted');
-    const first = startWorker();
+    const first = await startWorker();
     await until(() => receiver().posts.length === 1);
     await first.kill('SIGKILL');
 
     receiver().response = 204;
     await harness.knex('webhook_queues').update({ next_attempt_at: new Date() }); // its claim has ended
-    const second = startWorker();
+    const second = await startWorker();
     await until(async () => (await pendingQueues(harness)) === 0);
     const [event] = await harness.events('posted');
     const ids = receiver().posts.map(({ headers }) => headers['webhook-id']);
     expect(ids).toEqual([event?.event_id, event?.event_id]);
     expect(await second.kill('SIGTERM')).toBe(0);
-    expect([second.stderr(), second.stdout()]).toEqual(['', expect.stringMatching(/"working"[\s\S]*"stopped"/)]);
+    expect([second.stderr(), second.stdout()]).toEqual(['', expect.stringMatching(/"listening"[\s\S]*"stopped"/)]);
     expect(second.stdout()).not.toMatch(/eyJ|AB11|gAAAA|whsec_/);
   });
 
@@ -121,8 +123,28 @@ describeOnServer('a worker in a process of its own', (createDatabase) => {
     expect(harness.refreshes()).toBe(calls);
   });
 
-  function startWorker(): Process {
-    return run('dist/src/worker.js', [], variables());
+  it('serves health and metrics, in which the connections that it finds lost are counted, and nothing else', async () => {
+    await harness.connect('counted');
+    harness.simulator.fail({ on: 'token', kind: 'invalid_grant' });
+    await makeDue(harness, 'counted');
+    const worker = await startWorker();
+    await until(async () => (await harness.eventTypes('counted')).includes('lost'));
+    expect(await scrape(worker)).toMatchObject({
+      'accounting_token_refreshes_total{outcome="revoked"}': 1,
+      'accounting_token_refreshes_total{outcome="rotation_lost"}': 0,
+      'accounting_connections{state="lost"}': expect.any(Number),
+      accounting_database_up: 1,
+      process_resident_memory_bytes: expect.any(Number),
+    });
+    const statuses = ['/healthz', '/readyz', `${PREFIX}/status/counted`, '/docs', '/openapi.json'].map(
+      async (path) => (await fetch(`${worker.origin}${path}`)).status,
+    );
+    expect(await Promise.all(statuses)).toEqual([200, 200, 404, 404, 404]);
+    expect(await worker.kill('SIGTERM')).toBe(0);
+  });
+
+  function startWorker(): Promise<ServiceProcess> {
+    return runServer(variables(), { args: [projectFile('dist/src/worker.js')] });
   }
 
   function variables(): Record<string, string> {

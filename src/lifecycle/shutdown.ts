@@ -15,7 +15,7 @@ export async function shutdownSignal(): Promise<NodeJS.Signals> {
 export async function shutDown(
   context: Context,
   signal: NodeJS.Signals,
-  servers: { close(): Promise<void> }[] = [],
+  servers: { close(): Promise<void> }[],
 ): Promise<never> {
   const { logger, clock, worker } = context;
   logger.info({ signal }, 'stopping');

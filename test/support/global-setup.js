@@ -4,13 +4,18 @@ import mysql from 'mysql2/promise';
 
 const CHROMIUM_PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
+/** Programs that tests start, with the variable that says whether each is installed. */
+const PROGRAMS = [
+  { variable: 'HAS_REDIS', command: 'redis-server', version: '--version' },
+  { variable: 'HAS_PROMTOOL', command: 'promtool', version: '--version' },
+];
+
 /** Finds the databases and programs that tests can use, and reports the tests that are skipped without them. */
 export default async function globalSetup() {
   await findDatabase('TEST_MYSQL_URL', 'mysql://root@127.0.0.1:3307/test');
   await findDatabase('TEST_MARIADB_URL', 'mysql://root@127.0.0.1:3306/test');
   process.env.CHROMIUM_PATH ??= CHROMIUM_PATHS.find((path) => existsSync(path)) ?? '';
-  process.env.HAS_REDIS = spawnSync('redis-server', ['--version']).status === 0 ? 'yes' : '';
-  if (!process.env.HAS_REDIS) report('redis-server is not installed: the tests that start it are skipped');
+  for (const program of PROGRAMS) findProgram(program);
   if (!process.env.CHROMIUM_PATH)
     report('CHROMIUM_PATH is not set and Chromium is not installed: the browser tests are skipped');
 }
@@ -25,6 +30,11 @@ async function findDatabase(variable, defaultUrl) {
     if (process.env[variable]) throw new Error(`${variable} is set, but its server cannot be reached`);
     report(`${variable} is not set and no server runs at its default address: its tests are skipped`);
   }
+}
+
+function findProgram({ variable, command, version }) {
+  process.env[variable] = spawnSync(command, [version]).status === 0 ? 'yes' : '';
+  if (!process.env[variable]) report(`${command} is not installed: the tests that start it are skipped`);
 }
 
 function report(text) {

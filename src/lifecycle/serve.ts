@@ -1,0 +1,14 @@
+import type { RequestListener } from 'node:http';
+import type { Context } from '../context.ts';
+import { listen } from './listen.ts';
+
+/** Serves `app` on `PORT`, and `metricsApp` on `METRICS_PORT` if it is set. @throws ConfigError */
+export async function serve({ config, logger }: Context, app: RequestListener, metricsApp: RequestListener) {
+  const { host, port, metricsPort } = config.server;
+  const servers = [await listen(app, { host, port, variable: 'PORT' })];
+  if (metricsPort !== undefined) {
+    servers.push(await listen(metricsApp, { host, port: metricsPort, variable: 'METRICS_PORT' }));
+  }
+  for (const { address } of servers) logger.info({ address }, 'listening');
+  return servers;
+}
