@@ -7,6 +7,7 @@ import { developmentDefaults, INTUIT, simulatorDefaults } from './defaults.ts';
 import { type Environment, environmentSchema } from './environment-schema.ts';
 import { hasStrayQuote, plainValue } from './plain-value.ts';
 import type { RedisConfig } from './redis-url.ts';
+import { fileVariable, readSecretFiles, SECRETS } from './secret-files.ts';
 import { unknownVariables } from './unknown-variables.ts';
 
 const HOUR_MS = 3_600_000;
@@ -89,8 +90,9 @@ export function readEnvironment(): Environment {
 
 /** Returns the service's settings. @throws ConfigError */
 export function loadConfig(environment: Environment): Config {
-  const { production, simulated, schema, input } = prepare(environment);
-  const env = parse(schema, input, unknownVariables(Object.keys(schema.shape), input));
+  const { production, simulated, schema, input, problems } = prepare(environment);
+  const known = [...Object.keys(schema.shape), ...SECRETS.map(fileVariable)];
+  const env = parse(schema, input, { ...unknownVariables(known, input), ...problems });
   return {
     production,
     migrateAtStartup: !production || isInMemory(env.DATABASE_URL),
@@ -141,20 +143,23 @@ export function loadConfig(environment: Environment): Config {
 
 /** Returns only the database, for commands that need nothing else. @throws ConfigError */
 export function loadDatabaseConfig(environment: Environment): DatabaseConfig {
-  const { schema, input } = prepare(environment, { needsSecrets: false });
-  return parse(schema.pick({ DATABASE_URL: true }), input).DATABASE_URL;
+  const { schema, input, problems } = prepare(environment, { needsSecrets: false });
+  return parse(schema.pick({ DATABASE_URL: true }), input, pick(problems, ['DATABASE_URL'])).DATABASE_URL;
 }
 
 /** Returns the database and the keys, for the command that rotates them. @throws ConfigError */
 export function loadKeysConfig(environment: Environment): { database: DatabaseConfig; encryptionKeys: string[] } {
-  const { schema, input } = prepare(environment);
-  const env = parse(schema.pick({ DATABASE_URL: true, ENCRYPTION_KEY: true }), input);
+  const { schema, input, problems } = prepare(environment);
+  const needed = schema.pick({ DATABASE_URL: true, ENCRYPTION_KEY: true });
+  const env = parse(needed, input, pick(problems, ['DATABASE_URL', 'ENCRYPTION_KEY']));
   return { database: env.DATABASE_URL, encryptionKeys: env.ENCRYPTION_KEY };
 }
 
 /** Completes the given variables with development's defaults, and chooses the schema that they must satisfy. */
 function prepare(environment: Environment, { needsSecrets = true } = {}) {
-  const given = plainValues(environment);
+  const variables = plainValues(environment);
+  const { values, problems } = readSecretFiles(variables);
+  const given = { ...variables, ...plainValues(values) };
   const production = given['NODE_ENV'] !== 'development' && given['NODE_ENV'] !== 'test';
   const simulated = !production && !given['QBO_CLIENT_ID'] && !given['QBO_CLIENT_SECRET'];
   const input = {
@@ -162,21 +167,25 @@ function prepare(environment: Environment, { needsSecrets = true } = {}) {
     ...(simulated ? simulatorDefaults(given) : {}),
     ...given,
   };
-  return { production, simulated, schema: environmentSchema(production, given), input };
+  return { production, simulated, schema: environmentSchema(production, given), input, problems };
 }
 
-/** @param unknown problems of variables that the schema does not have */
+/** @param others problems that the schema does not find; one of a variable replaces the schema's */
 function parse<Schema extends z.ZodObject>(
   schema: Schema,
   input: Environment,
-  unknown: Record<string, string> = {},
+  others: Record<string, string>,
 ): z.output<Schema> {
   const result = schema.safeParse(input);
   const invalid = result.error?.issues.map((issue) => [issue.path[0], issue.message] as const) ?? [];
   const stray = strayQuotes(Object.keys(schema.shape), input);
-  const problems = new Map([...Object.entries(unknown), ...invalid, ...Object.entries(stray)]);
+  const problems = new Map([...invalid, ...Object.entries(stray), ...Object.entries(others)]);
   if (result.success && problems.size === 0) return result.data;
   throw new ConfigError([...problems].map(([name, problem]) => `${String(name)} ${problem}`));
+}
+
+function pick(problems: Record<string, string>, names: string[]): Record<string, string> {
+  return Object.fromEntries(Object.entries(problems).filter(([name]) => names.includes(name)));
 }
 
 function decode(bytes: Buffer): string {
@@ -193,10 +202,10 @@ function plainValues(environment: Environment): Environment {
   return Object.fromEntries(values.filter(([, value]) => value !== ''));
 }
 
-/** Returns a problem for each known variable with a quotation mark at only one end. */
+/** Returns a problem for each known variable with a quotation mark that is not one of a pair around its value. */
 function strayQuotes(known: string[], input: Environment): Record<string, string> {
   const stray = known.filter((name) => hasStrayQuote(input[name] ?? ''));
-  return Object.fromEntries(stray.map((name) => [name, 'has a quotation mark at one end: remove it']));
+  return Object.fromEntries(stray.map((name) => [name, 'begins or ends with a quotation mark: remove it']));
 }
 
 function isInMemory(database: DatabaseConfig): boolean {

@@ -15,6 +15,7 @@ import {
   webhookSecret,
   wholeNumber,
   withoutTrailingSlash,
+  word,
 } from './variable-types.ts';
 
 /** Variables by name, as a process receives them. */
@@ -45,8 +46,8 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
       .optional(),
     LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
     DATABASE_URL: parsedUrl((text) => parseDatabaseUrl(text, production)),
-    QBO_CLIENT_ID: required(),
-    QBO_CLIENT_SECRET: required(),
+    QBO_CLIENT_ID: word(),
+    QBO_CLIENT_SECRET: word(),
     QBO_ENVIRONMENT: quickbooksEnvironment(production),
     QBO_REDIRECT_URI: url,
     QBO_AUTHORIZE_URL: url.optional(),

@@ -4,11 +4,11 @@
  */
 export function plainValue(value: string): string {
   const trimmed = value.trim();
-  const [, , quoted] = /^(["'])(.*)\1$/s.exec(trimmed) ?? [];
+  const [, , quoted] = /^(["'])((?:(?!\1).)*)\1$/s.exec(trimmed) ?? [];
   return quoted === undefined ? trimmed : quoted.trim();
 }
 
-/** True if only one end of a value has a quotation mark, which is probably a mistake. */
+/** True if a quotation mark is left at an end of a value, which is probably a mistake. */
 export function hasStrayQuote(value: string): boolean {
   return /^["']|["']$/.test(value);
 }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { SCOPES } from '../models/scope.ts';
+import { hasStrayQuote } from './plain-value.ts';
 import { UrlProblem } from './url-parts.ts';
 
 const API_KEY = /^([A-Za-z0-9._-]{1,64}):([A-Za-z0-9_-]{32,})(?::(.+))?$/;
@@ -8,6 +9,11 @@ const API_KEY = /^([A-Za-z0-9._-]{1,64}):([A-Za-z0-9_-]{32,})(?::(.+))?$/;
 /** A variable that must be set. */
 export function required() {
   return z.string('is required');
+}
+
+/** A variable that must be set, without whitespace inside. */
+export function word() {
+  return required().regex(/^[\x21-\x7e]+$/, 'must not contain whitespace or characters outside ASCII');
 }
 
 /** `true` or `false`. */
@@ -32,7 +38,7 @@ export function wholeNumber(min: number, max: number) {
 export function list(isItem: (item: string) => boolean, message: string) {
   return required()
     .transform((text) => text.split(',').map((item) => item.trim()))
-    .refine((items) => items.every(isItem), message);
+    .refine((items) => items.every((item) => isItem(item) && !hasStrayQuote(item)), message);
 }
 
 /** Comma-separated http URLs without query; their trailing slashes are removed. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/config.ts';
+import { environmentSchema } from '../../src/config/environment-schema.ts';
 import { KEY, PRODUCTION, problemsOf, SECRET } from '../support/variables.ts';
 
 /** The other variables whose values are text. */
@@ -7,6 +8,23 @@ const OPTIONAL = {
   PORT: '8081',
   HOST: '10.0.0.1',
   LOG_LEVEL: 'debug',
+  QBO_AUTHORIZE_URL: 'https://proxy.octup.com/authorize',
+  QBO_TOKEN_URL: 'https://proxy.octup.com/token',
+  QBO_REVOKE_URL: 'https://proxy.octup.com/revoke',
+  QBO_API_BASE_URL: 'https://proxy.octup.com/api',
+  CONNECT_CONFIRMATION: 'true',
+  AUTH_DISABLED: 'false',
+  API_KEYS: `billing:${SECRET}`,
+  AUTH_JWKS_URL: 'https://id.octup.com/keys',
+  AUTH_ISSUER: 'https://id.octup.com/',
+  AUTH_AUDIENCE: 'accounting',
+  AUTH_ORGANIZATION_CLAIM: 'organization',
+  AUTH_SCOPES: 'true',
+  RATE_LIMIT_PER_MINUTE: '10',
+  WORKER_ENABLED: 'false',
+  VERIFY_IDLE_HOURS: '2',
+  PROVIDER_TIMEOUT_MS: '2000',
+  SIMULATOR_PORT: '9000',
   REDIS_URL: 'redis://:secret@redis:6379/1',
   TRUST_PROXY: '2',
   EVENTS_WEBHOOK_URL: 'https://app.octup.com/events',
@@ -38,6 +56,9 @@ describe('the environment schema', () => {
     ['ENCRYPTION_KEY', ['short', KEY.slice(1), `${KEY},`, `${KEY},short`, '0'.repeat(64)]],
     ['OAUTH_STATE_SECRET', ['x'.repeat(31), `${SECRET},short`, `${SECRET},`]],
     ['VERIFY_IDLE_HOURS', ['-1', '8761', '1.5', '1d']],
+    ['OAUTH_STATE_SECRET', [`"${SECRET}","${SECRET}2"`, `${SECRET},"${SECRET}2",${SECRET}3`]],
+    ['QBO_CLIENT_ID', ['the client', 'client\u200b', 'client\nclient']],
+    ['QBO_CLIENT_SECRET', ['the secret', 'first\nsecond']],
     ['PROVIDER_TIMEOUT_MS', ['0', '99', '60001', '10s', '1000.5']],
   ])('rejects invalid values of %s without quoting them: %j', (name, values) => {
     for (const value of values) {
@@ -101,18 +122,23 @@ describe('the environment schema', () => {
     expect(loadConfig(surrounded)).toEqual(loadConfig(all));
   });
 
+  it('knows every variable in the tests above', () => {
+    const known = Object.keys(environmentSchema(true).shape).sort();
+    expect(Object.keys({ ...PRODUCTION, ...OPTIONAL }).sort()).toEqual(known);
+  });
+
   it('treats a value of nothing but whitespace and quotation marks as unset', () => {
     for (const REDIS_URL of [' ', '""', "' '", '\n']) expect(problemsOf({ ...PRODUCTION, REDIS_URL })).toEqual([]);
     expect(problemsOf({ ...PRODUCTION, DATABASE_URL: '""' })).toEqual(['DATABASE_URL is required']);
   });
 
   it.each(Object.keys(PRODUCTION).filter((name) => name !== 'NODE_ENV' && name !== 'AUTH_DISABLED'))(
-    'rejects %s with a quotation mark at one end',
+    'rejects %s that begins or ends with a quotation mark',
     (name) => {
       const value = PRODUCTION[name as keyof typeof PRODUCTION];
       for (const stray of [`"${value}`, `${value}'`, `"${value}'`]) {
         const problems = problemsOf({ ...PRODUCTION, [name]: stray });
-        expect(problems).toEqual([`${name} has a quotation mark at one end: remove it`]);
+        expect(problems).toEqual([`${name} begins or ends with a quotation mark: remove it`]);
       }
     },
   );
