@@ -6,6 +6,7 @@ import { KEY, PRODUCTION, problemsOf, SECRET } from '../support/variables.ts';
 /** The other variables whose values are text. */
 const OPTIONAL = {
   PORT: '8081',
+  METRICS_PORT: '9090',
   HOST: '10.0.0.1',
   LOG_LEVEL: 'debug',
   QBO_AUTHORIZE_URL: 'https://proxy.octup.com/authorize',
