@@ -21,7 +21,7 @@ describeOnServer('the built service, after every kind of request and failure,', 
   afterAll(() => environment.close());
 
   it('has returned every status', () => {
-    const all = [200, 201, 302, 400, 401, 403, 404, 405, 409, 413, 429, 500, 502, 503];
+    const all = [200, 201, 302, 400, 401, 403, 404, 405, 409, 413, 429, 431, 500, 502, 503];
     expect([...environment.statuses].sort()).toEqual(expect.arrayContaining(all));
     expect(environment.canaries.count).toBeGreaterThan(300);
     expect(environment.responses.length).toBeGreaterThan(400);

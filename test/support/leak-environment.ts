@@ -6,12 +6,13 @@ import { Fernet } from '../../src/crypto/fernet.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import { Canaries } from './canaries.ts';
-import { bearer, KEYS, WITH_KEYS } from './credentials.ts';
+import { bearer, KEYS, LIMITED_KEY, WITH_LIMITED_KEY } from './credentials.ts';
 import type { CreateDatabase } from './databases.ts';
 import { environment } from './environment.ts';
 import { type KeySet, startKeySet } from './key-set.ts';
 import type { TestDatabase } from './own-database.ts';
 import { runServer } from './processes.ts';
+import { connectRaw, statusesOf } from './raw-client.ts';
 import { PREFIX } from './requests.ts';
 import { type Sent, send } from './send.ts';
 import { closedPort, startTcpRelay, type TcpRelay } from './tcp-relay.ts';
@@ -40,7 +41,7 @@ export class LeakEnvironment {
       REDIS_URL: `redis://default:canary-redis-password@127.0.0.1:${await closedPort()}`,
     };
     const clientSecret = 'canary-client-secret-0123456789';
-    const all = { ...secrets, ...KEYS, INTUIT_TEXT, clientSecret, redis: 'canary-redis-password' };
+    const all = { ...secrets, ...KEYS, LIMITED_KEY, INTUIT_TEXT, clientSecret, redis: 'canary-redis-password' };
     for (const [name, secret] of Object.entries(all)) this.canaries.add(name, secret);
     this.database = await createDatabase();
     this.simulator = await startIntuitSimulator({ clientSecret });
@@ -50,7 +51,7 @@ export class LeakEnvironment {
     await migrateUp(this.knex);
     const limits = { LOG_LEVEL: 'trace', PROVIDER_TIMEOUT_MS: '1000', RATE_LIMIT_PER_MINUTE: '300' };
     const own = {
-      ...WITH_KEYS,
+      ...WITH_LIMITED_KEY,
       ...this.keySet.env,
       ...secrets,
       ...limits,
@@ -88,6 +89,15 @@ export class LeakEnvironment {
     this.statuses.add(response.status);
     this.responses.push(this.withoutFlow(response));
     return response;
+  }
+
+  /** Sends bytes that need not be a request, and records what is received until the connection is closed. */
+  async requestRaw(text: string): Promise<void> {
+    const client = await connectRaw(this.service.origin);
+    client.send(text);
+    const received = await client.closed();
+    for (const status of statusesOf(received)) this.statuses.add(status);
+    this.responses.push(received);
   }
 
   /** Requests connect and consents. Returns the callback, whose state, code and cookie are now canaries. */

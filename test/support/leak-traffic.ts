@@ -1,5 +1,5 @@
 import type { Fault } from '../../dev/intuit-simulator/faults.ts';
-import { bearer, KEYS } from './credentials.ts';
+import { bearer, KEYS, LIMITED_KEY } from './credentials.ts';
 import { secondsFromNow } from './key-set.ts';
 import { INTUIT_TEXT, type LeakEnvironment } from './leak-environment.ts';
 import { PREFIX } from './requests.ts';
@@ -30,6 +30,7 @@ export async function requestEverything(environment: LeakEnvironment): Promise<v
   await requestAsCallers(environment);
   for (const [at, fault] of FAULTS.entries()) await requestWithFault(environment, fault, at);
   await requestWithInvalidInput(environment);
+  await requestWithoutHttp(environment);
   await requestDuringOutages(environment);
   await exceedLimits(environment);
 }
@@ -40,7 +41,7 @@ async function requestAsCallers(environment: LeakEnvironment): Promise<void> {
   const users = [{}, { aud: 'x' }, { exp: secondsFromNow(-90) }, { organization_id: 'globex' }].map((claims) =>
     environment.user(claims),
   );
-  for (const headers of [{}, wrong, ...(await Promise.all(users)), bearer(KEYS.reports)])
+  for (const headers of [{}, wrong, ...(await Promise.all(users)), bearer(KEYS.reports), bearer(LIMITED_KEY)])
     for (const [method, path] of [
       ...['GET', 'HEAD', 'POST', 'TRACE', 'PUT'].map((name) => [name, '/connect/acme']),
       ...['GET', 'HEAD', 'DELETE'].map((name) => [name, '/status/acme']),
@@ -127,6 +128,27 @@ async function requestWithInvalidInput(environment: LeakEnvironment): Promise<vo
     .where('organization_id', 'linked')
     .update({ access_token_expires_at: new Date(0) });
   for (let time = 0; time < 2; time += 1) await environment.request('/v3/company/linked/query');
+}
+
+/** Sends credentials in what the HTTP parser rejects, and in calls whose scope is missing. */
+async function requestWithoutHttp(environment: LeakEnvironment): Promise<void> {
+  const head = (method: string, headers: string) =>
+    `${method} ${PREFIX}/connect/acme?link=canary-unparsed-link HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`;
+  const key = `Authorization: Bearer ${KEYS.billing}\r\n`;
+  environment.canaries.add('unparsed link', 'canary-unparsed-link');
+  await environment.requestRaw(head('GET', `${key}${key.repeat(600)}`));
+  await environment.requestRaw(head('GET', `${key}: ${KEYS.billing}\r\n`));
+  await environment.requestRaw(head(KEYS.billing.toUpperCase(), key));
+  await environment.requestRaw(head('GET', `${key}Expect: ${KEYS.billing}\r\n`));
+  await environment.requestRaw(head('POST', `${key}Transfer-Encoding: chunked\r\n\r\n${KEYS.billing}`));
+  await environment.requestRaw(`CONNECT ${KEYS.billing}:443 HTTP/1.1\r\nHost: ${KEYS.billing}\r\n${key}\r\n`);
+  for (const [method, path] of [
+    ['POST', `${PREFIX}/confirm/acme`],
+    ['GET', `${PREFIX}/events/acme`],
+    ['GET', '/v3/company/acme/invoice/1'],
+    ['POST', '/v3/company/acme/query'],
+  ] as const)
+    await environment.request(path, method, bearer(LIMITED_KEY));
 }
 
 async function requestDuringOutages(environment: LeakEnvironment): Promise<void> {
