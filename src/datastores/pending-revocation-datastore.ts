@@ -24,6 +24,13 @@ export interface PendingRevocation extends Grant {
   createdAt: Date;
 }
 
+interface Deferral {
+  system: AccountingSystem;
+  realmId: RealmId;
+  until: Date;
+  createdAfter: Date;
+}
+
 /** `pending_revocations`: the outbox of grants to be revoked. */
 export class PendingRevocationDatastore {
   private readonly session: Session;
@@ -96,12 +103,13 @@ export class PendingRevocationDatastore {
     );
   }
 
-  /** Moves every revocation of a company to this instant or later. */
-  async deferCompany({ system, realmId, until }: { system: AccountingSystem; realmId: RealmId; until: Date }) {
+  /** Moves the revocations of a company that are not older than `createdAfter` to this instant or later. */
+  async deferCompany({ system, realmId, until, createdAfter }: Deferral): Promise<void> {
     await this.session.query((db) =>
       db('pending_revocations')
         .where({ realm_id: realmId, accounting_system: system })
         .where('next_attempt_at', '<', until)
+        .where('created_at', '>', createdAfter)
         .update({ next_attempt_at: until }),
     );
   }

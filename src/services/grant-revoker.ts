@@ -18,8 +18,11 @@ const MIN_BACK_OFF_MS = MINUTE_MS;
 const MAX_BACK_OFF_MS = 6 * 60 * MINUTE_MS;
 /** Longer than a callback takes. */
 const DEFER_MS = 2 * MINUTE_MS;
-/** A grant that could not be revoked for this long is left to expire. */
+/** From then on a revocation is not deferred any more, however often its company is connected. */
+const MAX_DEFERRED_MS = 60 * MINUTE_MS;
+/** A grant that could not be revoked for this long is left to expire, if it was attempted that often: waiting is no attempt. */
 const ABANDON_MS = 7 * 24 * 60 * MINUTE_MS;
+const ABANDON_ATTEMPTS = 10;
 
 /** How an attempt ended. */
 export type RevocationOutcome = 'done' | 'failed' | 'provider_down';
@@ -68,9 +71,10 @@ export class GrantRevoker {
     }
   }
 
-  /** Defers a company's revocations: revoking an old grant while a new one is made could end both. */
+  /** Defers a proven company's revocations, for a limited time: revoking an old grant while a new one is made could end both. */
   async deferCompany(system: AccountingSystem, realmId: RealmId): Promise<void> {
-    await this.pending.deferCompany({ system, realmId, until: fromNow(this.clock, DEFER_MS) });
+    const until = fromNow(this.clock, DEFER_MS);
+    await this.pending.deferCompany({ system, realmId, until, createdAfter: fromNow(this.clock, -MAX_DEFERRED_MS) });
   }
 
   /** Records a grant that belongs to no connection, and attempts to revoke it. */
@@ -87,8 +91,8 @@ export class GrantRevoker {
   }
 
   private async execute(revocation: PendingRevocation): Promise<void> {
-    const { system, realmId, refreshToken, createdAt } = revocation;
-    if (this.clock.now().getTime() - createdAt.getTime() > ABANDON_MS) {
+    const { system, realmId, refreshToken } = revocation;
+    if (this.isPastAttempts(revocation)) {
       this.log('warn', 'grant.revocation.abandoned', revocation);
     } else if (realmId && (await this.tokens.isCompanyConnected(system, realmId))) {
       this.log('info', 'grant.revocation.not_needed', revocation); // revoking one grant can end all of a company's
@@ -96,6 +100,10 @@ export class GrantRevoker {
       await this.strategies.get(system).revoke(this.cipher.decrypt(refreshToken));
       this.log('info', 'grant.revoked', revocation);
     }
+  }
+
+  private isPastAttempts({ createdAt, attempts }: PendingRevocation): boolean {
+    return attempts >= ABANDON_ATTEMPTS && this.clock.now().getTime() - createdAt.getTime() > ABANDON_MS;
   }
 
   private async postpone(revocation: PendingRevocation): Promise<void> {

@@ -69,17 +69,20 @@ describeEachDatabase('PendingRevocationDatastore', (createDatabase) => {
     expect(await harness.pendingRevocations()).toEqual([]);
   });
 
-  it('defers the revocations of one company, but none to an earlier time', async () => {
+  it('defers the recent revocations of one company, but none to an earlier time', async () => {
+    const old = await pending().record(grant, inMinutes(0));
+    harness.clock.advance(1 * MINUTES);
     const [due, later, otherCompany, otherSystem] = [
       await pending().record(grant, inMinutes(0)),
       await pending().record(grant, inMinutes(5)),
       await pending().record({ ...grant, realmId: '2' as RealmId }, inMinutes(0)),
       await pending().record({ ...grant, system: 'ledgerly' }, inMinutes(0)),
     ];
-    await pending().deferCompany({ system: 'quickbooks', realmId, until: inMinutes(2) });
+    await pending().deferCompany({ system: 'quickbooks', realmId, until: inMinutes(2), createdAfter: inMinutes(-1) });
     const rows = await harness.pendingRevocations();
     const times = Object.fromEntries(rows.map((row) => [row.revocation_id, new Date(row.next_attempt_at)]));
     expect(times).toEqual({
+      [old.revocationId]: old.nextAttemptAt,
       [due.revocationId]: inMinutes(2),
       [later.revocationId]: inMinutes(5),
       [otherCompany.revocationId]: inMinutes(0),

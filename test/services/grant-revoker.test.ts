@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { describeEachDatabase } from '../support/databases.ts';
-import { codeOf, HOURS, MINUTES, SECONDS, useHarness } from '../support/harness.ts';
+import { codeOf, DAYS, HOURS, MINUTES, SECONDS, useHarness } from '../support/harness.ts';
 import { until } from '../support/until.ts';
 
 const TIMEOUT_MS = 10 * SECONDS;
@@ -72,6 +72,24 @@ describeEachDatabase('a grant that is no longer needed', (createDatabase) => {
     await harness.connect('claims', realmId);
     await harness.disconnect('leaves');
     expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([1, []]);
+  });
+
+  it('is not deferred by a callback that only claims its company', async () => {
+    const realmId = await fail('leaves');
+    const before = await harness.pendingRevocations();
+    for (const status of [401, 403, 503]) {
+      harness.simulator.fail({ on: 'companyinfo', kind: 'status', status });
+      await harness.connect('stranger', realmId).catch(() => undefined);
+    }
+    expect(await harness.pendingRevocations()).toEqual(before);
+  });
+
+  it('is still attempted if no worker ran for 8 days', async () => {
+    const realmId = await fail('leaves');
+    harness.clock.advance(8 * DAYS);
+    await harness.runWorker(5 * MINUTES, 1 * MINUTES);
+    expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([1, []]);
+    expect(harness.simulator.grantFor(realmId)?.revoked).toBe(true);
   });
 
   it('is forgotten without a call once an active connection uses its company again', async () => {
