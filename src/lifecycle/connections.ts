@@ -13,6 +13,9 @@ export interface ConnectionLimits {
   stallMs: number;
 }
 
+/** Why a client was disconnected. */
+export type DisconnectReason = 'too_many_connections' | 'too_many_pipelined' | 'stalled';
+
 /** One client's connection. */
 interface Connection {
   requests: number;
@@ -23,11 +26,14 @@ interface Connection {
 /** The open connections of a server, and what each of them holds. */
 export class Connections {
   private readonly limits: ConnectionLimits;
+  private readonly onDisconnect: (reason: DisconnectReason) => void;
   private readonly open = new Map<Socket, Connection>();
 
-  constructor(server: Server, limits: ConnectionLimits) {
+  constructor(server: Server, limits: ConnectionLimits, onDisconnect: (reason: DisconnectReason) => void) {
     this.limits = limits;
+    this.onDisconnect = onDisconnect;
     server.maxConnections = limits.maxConnections;
+    server.on('drop', () => onDisconnect('too_many_connections'));
     server.on('connection', (socket) => {
       const connection: Connection = { requests: 0, pending: new Set() };
       this.open.set(socket, connection);
@@ -42,7 +48,9 @@ export class Connections {
   /** Counts a request. Returns false, and disconnects the client, if it has too many at the same time. */
   accept(socket: Socket, response: ServerResponse): boolean {
     const connection = this.open.get(socket);
-    if (!connection || connection.pending.size >= this.limits.maxPipelined) {
+    if (!connection) return false;
+    if (connection.pending.size >= this.limits.maxPipelined) {
+      if (!socket.destroyed) this.onDisconnect('too_many_pipelined');
       socket.destroy();
       return false;
     }
@@ -65,8 +73,10 @@ export class Connections {
 
   /** Called when nothing was received or sent for a while: a request that waits for a provider is no reason. */
   private disconnectStalled(socket: Socket): void {
-    const isWaiting = this.lastPending(socket) !== undefined && socket.writableLength === 0;
-    if (!isWaiting) socket.destroy();
+    const isPending = this.lastPending(socket) !== undefined;
+    if (isPending && socket.writableLength === 0) return;
+    if (isPending) this.onDisconnect('stalled');
+    socket.destroy();
   }
 }
 

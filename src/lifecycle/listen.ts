@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../config/config.ts';
 import { type Clock, systemClock } from '../utils/clock.ts';
-import { type ConnectionLimits, Connections } from './connections.ts';
+import { type ConnectionLimits, Connections, type DisconnectReason } from './connections.ts';
 import { respondToRejected } from './rejected-requests.ts';
 
 /** Longer than proxies keep idle connections, usually 60 s, so that the proxy is the one that closes them. */
@@ -13,7 +13,7 @@ const MAX_HEADER_BYTES = 32 * 1024;
 const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 300_000;
 const TIMEOUT_CHECK_MS = 5_000;
-const LIMITS: ConnectionLimits = { maxConnections: 2_000, maxPipelined: 10, maxRequests: 10_000, stallMs: 30_000 };
+const LIMITS: ConnectionLimits = { maxConnections: 2_000, maxPipelined: 5, maxRequests: 10_000, stallMs: 30_000 };
 const IDLE_CHECK_MS = 50;
 
 /** Where a server listens, and the variable that sets its port. */
@@ -21,6 +21,8 @@ interface Address {
   host: string;
   port: number;
   variable?: string;
+  /** Called for each client that is disconnected because it exceeds a limit. */
+  onDisconnect?: (reason: DisconnectReason) => void;
   /** Replaces the limits for clients, in tests. */
   limits?: Partial<ConnectionLimits & { headersTimeout: number; requestTimeout: number }>;
 }
@@ -48,7 +50,7 @@ export async function listen(
     requireHostHeader: false, // the application checks it, so that the response is a problem
   });
   server.maxHeadersCount = 0; // all of them, so that the application can count them
-  const connections = new Connections(server, { ...LIMITS, ...limits });
+  const connections = new Connections(server, { ...LIMITS, ...limits }, address.onDisconnect ?? (() => undefined));
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (connections.accept(request.socket, response)) listener(request, response);
   });

@@ -3,9 +3,10 @@ import type { Context } from '../context.ts';
 import { listen } from './listen.ts';
 
 /** Serves `app` on `PORT`, and `metricsApp` on `METRICS_PORT` if it is set. @throws ConfigError */
-export async function serve({ config, logger }: Context, app: RequestListener, metricsApp: RequestListener) {
+export async function serve({ config, logger, metrics }: Context, app: RequestListener, metricsApp: RequestListener) {
   const { host, port, metricsPort } = config.server;
-  const servers = [await listen(app, { host, port, variable: 'PORT' })];
+  const onDisconnect = (reason: string) => metrics.clientDisconnects.inc({ reason });
+  const servers = [await listen(app, { host, port, variable: 'PORT', onDisconnect })];
   if (metricsPort !== undefined) {
     servers.push(await listen(metricsApp, { host, port: metricsPort, variable: 'METRICS_PORT' }));
   }

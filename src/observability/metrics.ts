@@ -72,6 +72,12 @@ export function createMetrics() {
       'status_class',
     ),
 
+    clientDisconnects: counter(
+      'client_disconnects_total',
+      'Clients that were disconnected: too_many_connections, too_many_pipelined, or stalled (does not read).',
+      'reason',
+    ),
+
     refreshes: counter(
       'token_refreshes_total',
       'Refreshes by outcome, including successful recoveries of lost connections.',
