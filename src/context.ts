@@ -7,6 +7,7 @@ import type { Config } from './config/config.ts';
 import { TokenCipher } from './crypto/token-cipher.ts';
 import { ConnectionEventDatastore } from './datastores/connection-event-datastore.ts';
 import { ConnectionListDatastore } from './datastores/connection-list-datastore.ts';
+import { ConnectionReader } from './datastores/connection-reader.ts';
 import { HealthDatastore } from './datastores/health-datastore.ts';
 import { MaintenanceDatastore } from './datastores/maintenance-datastore.ts';
 import { OAuthStateDatastore } from './datastores/oauth-state-datastore.ts';
@@ -96,11 +97,12 @@ export function buildServices(dependencies: ServiceDependencies) {
   const revocations = new PendingRevocationDatastore({ session, clock });
   const tokens = new OAuthTokenDatastore({ session, clock, events, revocations });
   const connections = new MaintenanceDatastore({ session, clock, events });
+  const reader = new ConnectionReader({ session, clock });
   const connectionList = new ConnectionListDatastore({ session, clock });
   const consumedStates = new OAuthStateDatastore({ session, events });
   const grants = new PendingGrantDatastore({ session, clock, tokens, states: consumedStates, events, revocations });
 
-  const shared = { strategies, tokens, cipher, clock, logger };
+  const shared = { strategies, tokens, reader, cipher, clock, logger };
   const revoker = new GrantRevoker({ ...shared, pending: revocations });
   const cooldown = new RefreshCooldown(clock);
   const leases = new RefreshLeases({ tokens, backgroundTasks, clock });

@@ -66,11 +66,6 @@ export class OAuthTokenDatastore {
     this.revocations = revocations;
   }
 
-  /** Returns the organization's current connection as one node has it, which may lag, or undefined if there is none. */
-  async readCurrent(key: ConnectionKey): Promise<Connection | undefined> {
-    return this.session.read((db) => this.selectCurrent(db, key));
-  }
-
   /** Returns the organization's current connection, active or lost, or undefined if there is none. For decisions. */
   async findCurrent(key: ConnectionKey): Promise<Connection | undefined> {
     return this.session.query((db) => this.selectCurrent(db, key));

@@ -1,5 +1,12 @@
 import { NO_CIPHERTEXT, type OAuthTokenRow, type OAuthTokenUpdate, type StoredInstant } from '../db/tables.ts';
-import type { Ciphertext, Connection, EncryptedTokens, LossReason, NewConnection } from '../models/connection.ts';
+import type {
+  Ciphertext,
+  Connection,
+  ConnectionStatus,
+  EncryptedTokens,
+  LossReason,
+  NewConnection,
+} from '../models/connection.ts';
 
 /** No lease, and no refresh of unknown outcome. */
 export const NO_LEASE = {
@@ -45,17 +52,37 @@ export function toTokenColumns(tokens: EncryptedTokens) {
   } as const satisfies OAuthTokenUpdate;
 }
 
+/** The columns that callers see: without the tokens, which are longer than all others together. */
+export const STATUS_COLUMNS = [
+  'organization_id',
+  'accounting_system',
+  'realm_id',
+  'company_name',
+  'is_active',
+  'deactivation_reason',
+  'access_token_expires_at',
+  'refresh_token_expires_at',
+  'authorization_expires_at',
+  'last_refreshed_at',
+  'last_verified_at',
+] as const satisfies (keyof OAuthTokenRow)[];
+
+type StatusRow = Pick<OAuthTokenRow, (typeof STATUS_COLUMNS)[number]>;
+
+/** What callers see of a row. */
+export function toConnectionStatus(row: StatusRow): ConnectionStatus {
+  const seen = toSeenFields(row);
+  if (row.is_active === 0) return { ...seen, state: 'lost', reason: row.deactivation_reason as LossReason };
+  return { ...seen, state: 'active', tokens: toExpiries(row) };
+}
+
 /** A row as the service knows it. */
 export function toConnection(row: OAuthTokenRow): Connection {
   const stored = {
+    ...toSeenFields(row),
     tokenId: row.token_id,
     organizationId: row.organization_id,
-    system: row.accounting_system,
-    realmId: row.realm_id,
-    companyName: row.company_name ?? undefined,
     generation: row.generation,
-    lastRefreshedAt: toInstant(row.last_refreshed_at),
-    lastVerifiedAt: toInstant(row.last_verified_at),
     refresh: {
       owner: row.refresh_lease_owner ?? undefined,
       takeoverOwner: row.refresh_takeover_owner ?? undefined,
@@ -80,14 +107,30 @@ export function toConnection(row: OAuthTokenRow): Connection {
   };
 }
 
+function toSeenFields(row: StatusRow) {
+  return {
+    system: row.accounting_system,
+    realmId: row.realm_id,
+    companyName: row.company_name ?? undefined,
+    lastRefreshedAt: toInstant(row.last_refreshed_at),
+    lastVerifiedAt: toInstant(row.last_verified_at),
+  };
+}
+
+function toExpiries(row: StatusRow) {
+  return {
+    accessTokenExpiresAt: new Date(row.access_token_expires_at),
+    refreshTokenExpiresAt: new Date(row.refresh_token_expires_at),
+    authorizationExpiresAt: toInstant(row.authorization_expires_at),
+  };
+}
+
 function toTokens(row: OAuthTokenRow): EncryptedTokens {
   return {
+    ...toExpiries(row),
     accessToken: row.access_token as Ciphertext,
-    accessTokenExpiresAt: new Date(row.access_token_expires_at),
     refreshToken: row.refresh_token as Ciphertext,
-    refreshTokenExpiresAt: new Date(row.refresh_token_expires_at),
     isRefreshExpiryAssumed: row.is_refresh_expiry_assumed === 1,
-    authorizationExpiresAt: toInstant(row.authorization_expires_at),
     digest: row.token_digest ?? '',
   };
 }

@@ -93,6 +93,16 @@ export interface LostConnection extends StoredConnection {
   tokens: EncryptedTokens | undefined;
 }
 
+/** What callers see of a connection: not its tokens. */
+export type ConnectionStatus =
+  | (StatusFields & {
+      state: 'active';
+      tokens: Pick<EncryptedTokens, 'accessTokenExpiresAt' | 'refreshTokenExpiresAt' | 'authorizationExpiresAt'>;
+    })
+  | (StatusFields & { state: 'lost'; reason: LossReason });
+
+type StatusFields = Pick<StoredConnection, 'system' | 'realmId' | 'companyName' | 'lastRefreshedAt' | 'lastVerifiedAt'>;
+
 /** A connection whose refresh token can be sent. */
 export type RefreshableConnection = ActiveConnection | (LostConnection & Pick<ActiveConnection, 'tokens'>);
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Connection, LossReason } from '../models/connection.ts';
+import type { ConnectionStatus, LossReason } from '../models/connection.ts';
 import { accountingSystem, instant, oneOf, realmId } from './fields.ts';
 
 /** Why a connection is lost. */
@@ -85,7 +85,7 @@ export const statusSchema = z
 export type Status = z.input<typeof statusSchema>;
 
 /** Converts a connection, or its absence, to a status. */
-export function toStatus(connection: Connection | undefined, now: Date): Status {
+export function toStatus(connection: ConnectionStatus | undefined, now: Date): Status {
   if (!connection) return NO_CONNECTION;
   const known = {
     accounting_system: connection.system,

@@ -3,12 +3,13 @@ import type { ConnectLink } from '../auth/connect-links.ts';
 import { linkRejected } from '../auth/connect-links.ts';
 import type { OAuthStates } from '../auth/oauth-states.ts';
 import type { ConnectionEventDatastore } from '../datastores/connection-event-datastore.ts';
+import type { ConnectionReader } from '../datastores/connection-reader.ts';
 import type { MaintenanceDatastore } from '../datastores/maintenance-datastore.ts';
 import type { OAuthStateDatastore } from '../datastores/oauth-state-datastore.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
 import { AppError } from '../errors.ts';
-import type { AccountingSystem, Connection, ConnectionKey, RealmId } from '../models/connection.ts';
+import type { AccountingSystem, Connection, ConnectionKey, ConnectionStatus, RealmId } from '../models/connection.ts';
 import type { RecordedEvent } from '../models/connection-event.ts';
 import type { FlowOptions } from '../models/pending-grant.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -29,6 +30,7 @@ interface StartedFlow {
 interface Dependencies {
   strategies: StrategyRegistry;
   tokens: OAuthTokenDatastore;
+  reader: ConnectionReader;
   connections: MaintenanceDatastore;
   grants: PendingGrantDatastore;
   events: ConnectionEventDatastore;
@@ -46,6 +48,7 @@ interface Dependencies {
 export class OAuthService {
   private readonly strategies: StrategyRegistry;
   private readonly tokens: OAuthTokenDatastore;
+  private readonly reader: ConnectionReader;
   private readonly connections: MaintenanceDatastore;
   private readonly grants: PendingGrantDatastore;
   private readonly events: ConnectionEventDatastore;
@@ -61,6 +64,7 @@ export class OAuthService {
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
     this.tokens = dependencies.tokens;
+    this.reader = dependencies.reader;
     this.connections = dependencies.connections;
     this.grants = dependencies.grants;
     this.events = dependencies.events;
@@ -110,9 +114,9 @@ export class OAuthService {
     return this.tokens.findCurrent(key);
   }
 
-  /** Returns the organization's current connection, active or lost. Reads only the database. */
-  async status(key: ConnectionKey): Promise<Connection | undefined> {
-    return this.tokens.readCurrent(key);
+  /** Returns what callers see of the organization's current connection, active or lost. Reads only the database. */
+  async status(key: ConnectionKey): Promise<ConnectionStatus | undefined> {
+    return this.reader.readStatus(key);
   }
 
   /** Ends the connection here, then at the provider. Does nothing if there is none. */

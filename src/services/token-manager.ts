@@ -1,4 +1,5 @@
 import type { TokenCipher } from '../crypto/token-cipher.ts';
+import type { ConnectionReader } from '../datastores/connection-reader.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import { hasCode } from '../errors.ts';
 import type { ActiveConnection, Connection, ConnectionKey, LostConnection, PlainToken } from '../models/connection.ts';
@@ -28,6 +29,7 @@ export interface OpenConnection {
 interface Dependencies {
   strategies: StrategyRegistry;
   tokens: OAuthTokenDatastore;
+  reader: ConnectionReader;
   cipher: TokenCipher;
   refresher: TokenRefresher;
   cooldown: RefreshCooldown;
@@ -40,6 +42,7 @@ interface Dependencies {
 export class TokenManager {
   private readonly strategies: StrategyRegistry;
   private readonly tokens: OAuthTokenDatastore;
+  private readonly reader: ConnectionReader;
   private readonly cipher: TokenCipher;
   private readonly refresher: TokenRefresher;
   private readonly cooldown: RefreshCooldown;
@@ -51,6 +54,7 @@ export class TokenManager {
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
     this.tokens = dependencies.tokens;
+    this.reader = dependencies.reader;
     this.cipher = dependencies.cipher;
     this.refresher = dependencies.refresher;
     this.cooldown = dependencies.cooldown;
@@ -65,7 +69,7 @@ export class TokenManager {
    * @throws AppError `connection_not_found`, `reauthorization_required`, `provider_unavailable`, `provider_error`
    */
   async accessToken(key: ConnectionKey): Promise<OpenConnection> {
-    const connection = this.activeOrThrow(key, await this.tokens.readCurrent(key));
+    const connection = this.activeOrThrow(key, await this.reader.readConnection(key));
     if (policy.isFresh(connection, this.clock.now())) return this.open(connection);
     const refreshed = this.refreshOrThrow(connection);
     refreshed.catch(() => undefined); // reported by the flight, and below to the callers that wait

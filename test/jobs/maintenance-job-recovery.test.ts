@@ -47,7 +47,7 @@ describeEachDatabase('the recovery of lost connections', (createDatabase) => {
       token_digest: null,
       next_maintenance_at: null,
     });
-    expect(await harness.home.oauthService.status(harness.key('gone'))).toMatchObject({
+    expect(await harness.home.tokens.findCurrent(harness.key('gone'))).toMatchObject({
       state: 'lost',
       reason: 'authorization_revoked',
       realmId,
