@@ -9,6 +9,8 @@ import { respondToRejected } from './rejected-requests.ts';
 /** Longer than proxies keep idle connections, usually 60 s, so that the proxy is the one that closes them. */
 const KEEP_ALIVE_MS = 65_000;
 const MAX_HEADER_BYTES = 32 * 1024;
+/** A header has four bytes or more: what Node leaves out beyond this number is too large in any case. */
+const MAX_HEADERS = MAX_HEADER_BYTES / 4;
 /** Time to receive all headers, and all of a request. Node checks both every few seconds. */
 const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 300_000;
@@ -49,7 +51,7 @@ export async function listen(
     connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, headersTimeout),
     requireHostHeader: false, // the application checks it, so that the response is a problem
   });
-  server.maxHeadersCount = 0; // all of them, so that the application can count them
+  server.maxHeadersCount = MAX_HEADERS;
   const connections = new Connections(server, { ...LIMITS, ...limits }, address.onDisconnect ?? (() => undefined));
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (connections.accept(request.socket, response)) listener(request, response);

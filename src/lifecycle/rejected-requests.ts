@@ -22,6 +22,7 @@ export function respondToRejected(server: Server, listener: RequestListener, con
     if (!pending) return respond(socket, rejection);
     socket.pause(); // so that a client that sends more and reads nothing counts as inactive
     if (pending.req.complete) return void pending.once('finish', () => respond(socket, rejection));
+    if (isCutOff(error)) return void socket.destroy(); // the caller has left
     pending.shouldKeepAlive = false;
     failBody(pending.req, rejection);
   });
@@ -32,7 +33,9 @@ export function respondToRejected(server: Server, listener: RequestListener, con
   });
 
   server.on('connect', (request, stream) => {
-    const response = responseTo(request, stream as Socket).setHeader('Allow', ALLOWED_METHODS);
+    const socket = stream as Socket;
+    if (connections.lastPending(socket)) return void socket.destroy(); // an earlier response still needs the connection
+    const response = responseTo(request, socket).setHeader('Allow', ALLOWED_METHODS);
     request.rejection = new AppError('method_not_allowed');
     request.url = '/';
     listener(request, response);
@@ -43,6 +46,11 @@ export function respondToRejected(server: Server, listener: RequestListener, con
     const request = Object.assign(new IncomingMessage(socket), { url: '/', method: '', rejection });
     listener(request, responseTo(request, socket));
   }
+}
+
+/** Whether the caller ended the connection in the middle of a request. */
+function isCutOff({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'HPE_INVALID_EOF_STATE';
 }
 
 /** A response that is the last one of its connection. */

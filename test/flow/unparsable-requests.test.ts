@@ -21,6 +21,7 @@ describe('a request that Node’s parser rejects', () => {
     ['headers over 32 KiB', `GET / HTTP/1.1\r\n${HOST}X: ${'x'.repeat(33 * 1024)}\r\n\r\n`, 431, 'headers_too_large'],
     ['a path over 32 KiB', `GET /${'x'.repeat(33 * 1024)} HTTP/1.1\r\n${HOST}\r\n`, 431, 'headers_too_large'],
     ['many headers', `GET / HTTP/1.1\r\n${HOST}${'X-A: b\r\n'.repeat(6_000)}\r\n`, 431, 'headers_too_large'],
+    ['very many headers', `GET / HTTP/1.1\r\n${HOST}${'a:\r\n'.repeat(25_000)}\r\n`, 431, 'headers_too_large'],
     ['no HTTP', `${CANARY}\r\n\r\n`, 400, 'invalid_request'],
     ['the handshake of TLS', '\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03', 400, 'invalid_request'],
     ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'invalid_request'],
@@ -86,6 +87,39 @@ describe('a request that Node’s parser rejects', () => {
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ request_id: problem.request_id, status, code }]);
     expect(`${received}${harness.logs.slice(logged).join()}`.toLowerCase()).not.toContain(CANARY);
     expect((await counts()) - before).toBe(1);
+  });
+
+  it.each([
+    ['CONNECT', 'CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n'],
+    ['an unknown expectation', `GET / HTTP/1.1\r\n${HOST}Expect: x\r\n\r\n`],
+    ['an upgrade', `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n`],
+    ['no HTTP', 'x\r\n\r\n'],
+  ])('does not end the process if it follows requests that are in progress: %s', async (_, request) => {
+    const get = `GET ${PREFIX}/status/acme HTTP/1.1\r\n${HOST}Authorization: Bearer ${KEYS.billing}\r\n\r\n`;
+    for (const before of [1, 2, 4]) {
+      const client = await connectRaw(harness.service.origin);
+      client.send(`${get.repeat(before)}${request}${request}`);
+      client.socket.end();
+      await client.closed();
+    }
+    expect((await send(harness.service.origin, '/healthz')).status).toBe(200);
+  });
+
+  it('gets 400 if it ends in the middle of its headers', async () => {
+    const client = await connectRaw(harness.service.origin);
+    client.socket.end(`GET / HTTP/1.1\r\nHos`);
+    expect(await client.closed()).toMatch(/^HTTP\/1\.1 400 [\s\S]*"code":"invalid_request"/);
+  });
+
+  it('is logged as aborted, like any other, if the caller leaves in the middle of its body', async () => {
+    const logged = harness.logs.length;
+    const client = await connectRaw(harness.service.origin);
+    client.socket.end(`POST ${PREFIX}/connect/acme HTTP/1.1\r\n${AUTHORIZED}\r\n5\r\nab`);
+    expect(await client.closed()).toBe('');
+    await until(() => harness.logs.length > logged);
+    const [line] = harness.logs.slice(logged).map((text) => JSON.parse(text));
+    expect(line).toMatchObject({ msg: 'request', route: `${PREFIX}/connect/:organization_id`, aborted: true });
+    expect(line).not.toHaveProperty('status');
   });
 
   it('leaves the responses before it intact', async () => {
