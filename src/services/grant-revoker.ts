@@ -82,11 +82,17 @@ export class GrantRevoker {
     try {
       await this.revoke(await this.pending.record(grant));
     } catch (err) {
+      await this.revokeUnrecorded(grant, err);
+    }
+  }
+
+  /** The only attempt, since the database is unavailable. @param err why the grant could not be recorded */
+  private async revokeUnrecorded(grant: Grant, err: unknown): Promise<void> {
+    try {
+      await this.strategies.get(grant.system).revoke(this.cipher.decrypt(grant.refreshToken));
+      this.log('info', 'grant.revoked', grant);
+    } catch {
       this.log('error', 'grant.revocation.not_recorded', grant, { err });
-      await this.strategies
-        .get(grant.system)
-        .revoke(this.cipher.decrypt(grant.refreshToken))
-        .catch(() => undefined);
     }
   }
 

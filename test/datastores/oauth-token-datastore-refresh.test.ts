@@ -4,7 +4,7 @@ import type { FailedRefresh } from '../../src/datastores/oauth-token-datastore.t
 import type { ActiveConnection, EncryptedTokens, LossReason, PlainToken } from '../../src/models/connection.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { DAYS, HOURS, useHarness } from '../support/harness.ts';
-import { rowOf } from '../support/rows.ts';
+import { rowOf, written } from '../support/rows.ts';
 
 const NOTHING_STARTED = { startedAt: undefined, failures: 0, backOffMs: 0 };
 
@@ -204,7 +204,7 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase, kind) => {
 
   it('reads one or two rows to find a connection, however many are stored', async () => {
     await connect();
-    const { current_key: _, ...template } = await harness.row('acme');
+    const template = written(await harness.row('acme'));
     const rows = Array.from({ length: 4_000 }, (_, index) => {
       const other = { organization_id: `org-${index}` };
       const replaced = { is_active: 0, deactivation_reason: 'replaced' };

@@ -6,6 +6,8 @@ import { asMarkdown, asText, totals } from './report.ts';
 import { runScenarios } from './runner.ts';
 import { concurrentChanges } from './scenarios/concurrent-changes.ts';
 import { databaseOutages } from './scenarios/database-outages.ts';
+import { newGrants } from './scenarios/new-grants.ts';
+import { pauses } from './scenarios/pauses.ts';
 import { providerOutages } from './scenarios/provider-outages.ts';
 import { revokedGrants } from './scenarios/revoked-grants.ts';
 import { shutdowns } from './scenarios/shutdowns.ts';
@@ -22,6 +24,8 @@ const SERVERS = [
 /** The longest first. */
 const GROUPS = [
   ...databaseOutages,
+  ...newGrants,
+  ...pauses,
   ...providerOutages,
   ...unknownOutcomes,
   ...slowProvider,

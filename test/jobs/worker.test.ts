@@ -8,6 +8,7 @@ import type { OrganizationId } from '../../src/models/connection.ts';
 import type { Clock } from '../../src/utils/clock.ts';
 import { createSqlite, describeOnServer } from '../support/databases.ts';
 import { DAYS, type Harness, HOURS, MINUTES, SECONDS, useHarness } from '../support/harness.ts';
+import { written } from '../support/rows.ts';
 import { startTcpRelay } from '../support/tcp-relay.ts';
 import { until } from '../support/until.ts';
 
@@ -117,7 +118,7 @@ describe('a worker', () => {
 
   it('does not pause for rows that need no call', async () => {
     await connectDue(harness, 1);
-    const { current_key: _, ...row } = await harness.row('due-1');
+    const row = written(await harness.row('due-1'));
     const idle = Array.from({ length: 90 }, (_item, index) => ({
       ...row,
       token_id: randomUUID(),

@@ -2,11 +2,12 @@ import { expect, it, jest } from '@jest/globals';
 import type { Context } from '../../src/context.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import { AppError } from '../../src/errors.ts';
-import type { ActiveConnection, PlainToken } from '../../src/models/connection.ts';
+import type { ActiveConnection, LostConnection, PlainToken } from '../../src/models/connection.ts';
 import type { AccountingStrategy } from '../../src/strategies/accounting-strategy.ts';
 import { ProviderError } from '../../src/strategies/provider-error.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { codeOf, DAYS, HOURS, SECONDS, useHarness } from '../support/harness.ts';
+import { written } from '../support/rows.ts';
 import { until } from '../support/until.ts';
 
 describeEachDatabase('token refreshers of several replicas', (createDatabase) => {
@@ -64,6 +65,16 @@ describeEachDatabase('token refreshers of several replicas', (createDatabase) =>
     const row = await harness.row('revived');
     expect(row).toMatchObject({ is_active: 1, deactivation_reason: null });
     expect(new Date(row.next_maintenance_at ?? 0)).toEqual(fromNow(0)); // whether the grant survived is unknown
+  });
+
+  it('recover a lost connection by one token call', async () => {
+    await harness.connect('lost');
+    await harness.lose('lost');
+    const lost = (await harness.home.tokens.findCurrent(harness.key('lost'))) as LostConnection;
+    const workers = [harness.home, await harness.replica(), await harness.replica()];
+    await Promise.all(workers.map(({ tokenManager }) => tokenManager.recover(lost)));
+    expect(harness.refreshes()).toBe(1);
+    expect(await harness.eventTypes('lost')).toEqual(['connected', 'lost', 'recovered']);
   });
 
   it.each(['disconnect', 'reconnect'] as const)(
@@ -238,7 +249,7 @@ describeEachDatabase('a token refresher whose neighbour died in a refresh', (cre
     const realmId = await harness.connect('failover');
     const [before] = await harness.rows('failover');
     expect(await harness.home.tokenManager.refresh(await find('failover'))).toMatchObject({ outcome: 'current' });
-    const { current_key: _, ...old } = before as OAuthTokenRow;
+    const old = written(before as OAuthTokenRow);
     await harness
       .knex('oauth_tokens')
       .where('token_id', old.token_id)

@@ -30,3 +30,8 @@ export function rowOf(changes: Columns = {}): Omit<OAuthTokenRow, GeneratedColum
   };
   return row as Omit<OAuthTokenRow, GeneratedColumn>;
 }
+
+/** A row's columns without those that the database generates, so that it can be written again. */
+export function written({ current_key, authorization_expires_day, ...row }: OAuthTokenRow) {
+  return row satisfies Omit<OAuthTokenRow, GeneratedColumn>;
+}

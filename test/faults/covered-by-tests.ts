@@ -1,0 +1,120 @@
+/** A fault that a test of its own covers, in one process and with a clock that it moves. */
+export interface CoveredFault {
+  fault: string;
+  file: string;
+  title: string;
+}
+
+/** What the scenarios do not repeat. `test/covered-faults.test.ts` checks that each test exists. */
+export const COVERED_BY_TESTS: CoveredFault[] = [
+  {
+    fault: 'the timeout ends while a response waits in its socket',
+    file: 'test/strategies/quickbooks/intuit-http.test.ts',
+    title: 'reads a response that is already there when the process wakes up after the timeout',
+  },
+  {
+    fault: 'companyinfo proves nothing at connect: the company is unproven',
+    file: 'test/flow/callback-provider-errors.test.ts',
+    title: 'connects unproven and without a company name if companyinfo does not respond',
+  },
+  {
+    fault: 'an unproven company is denied later',
+    file: 'test/jobs/maintenance-job.test.ts',
+    title: 'ends an unproven connection if Intuit denies it the company, without a revocation',
+  },
+  {
+    fault: 'an unproven company keeps no revocation from being done',
+    file: 'test/services/grant-revoker.test.ts',
+    title: 'is revoked although an unproven connection claims its company',
+  },
+  {
+    fault: 'a lifetime is missing, zero or negative',
+    file: 'test/services/token-refresher.test.ts',
+    title: 'assumes a lifetime of 100 days if a response contains none, and marks it as assumed',
+  },
+  {
+    fault: 'an assumed lifetime is over',
+    file: 'test/services/token-refresher.test.ts',
+    title: 'sends a refresh token whose assumed lifetime is over: Intuit decides',
+  },
+  {
+    fault: 'strangers claim the company of a pending revocation',
+    file: 'test/services/grant-revoker.test.ts',
+    title: 'is not deferred by a callback that only claims its company',
+  },
+  {
+    fault: 'no worker runs for longer than a revocation is retried',
+    file: 'test/services/grant-revoker.test.ts',
+    title: 'is still attempted if no worker ran for 8 days',
+  },
+  {
+    fault: "one organization's faulty company",
+    file: 'test/jobs/worker.test.ts',
+    title: 'does not stop at a rejection that concerns one connection',
+  },
+  {
+    fault: 'another company is connected while a request is retried',
+    file: 'test/flow/gateway-company-changes.test.ts',
+    title: 'a gateway request whose token is rejected is not repeated for a company that was connected meanwhile',
+  },
+  {
+    fault: 'a grant ends inside QuickBooks, and nothing calls',
+    file: 'test/jobs/maintenance-job.test.ts',
+    title: 'reports within a day that a grant ended inside QuickBooks',
+  },
+  {
+    fault: 'the five-year limit comes near',
+    file: 'test/jobs/maintenance-job.test.ts',
+    title: 'is notified 30 and 7 days before it, once each, and ends the connection',
+  },
+  {
+    fault: 'a planned failover of the database',
+    file: 'test/db/mysql-client.test.ts',
+    title: 'loses no statement in a planned failover, and uses no connection to the previous primary again',
+  },
+  {
+    fault: 'unusual errors of the database',
+    file: 'test/db/mysql-client.test.ts',
+    title: 'reports error %i as service_unavailable, after one try',
+  },
+  {
+    fault: 'a replica whose clock is wrong',
+    file: 'test/datastores/oauth-token-datastore-refresh.test.ts',
+    title: 'measures a back-off by the database’s clock, not by the process’s',
+  },
+  {
+    fault: 'the database accepts no writes',
+    file: 'test/db/server-settings.test.ts',
+    title: 'is reported as read-only while it is, and used again at once',
+  },
+  {
+    fault: 'the database rejects the password',
+    file: 'test/db/server-settings.test.ts',
+    title: 'is reported as denied if it rejects the password',
+  },
+  {
+    fault: 'writes to the database do not end, reads do',
+    file: 'test/services/token-refresher-races.test.ts',
+    title: 'takes over a lease that it saw unchanged for the lease time, after an announcement and a pause',
+  },
+  {
+    fault: 'the write that acquires the lease fails, although it took effect',
+    file: 'test/services/token-refresher-races.test.ts',
+    title: 'releases a lease whose acquiring write failed although it took effect',
+  },
+  {
+    fault: 'a failover loses what was not replicated',
+    file: 'test/services/token-refresher-races.test.ts',
+    title: 'writes its last response again if a failover of the database has lost it',
+  },
+  {
+    fault: 'two workers recover one lost connection',
+    file: 'test/services/token-refresher-races.test.ts',
+    title: 'recover a lost connection by one token call',
+  },
+  {
+    fault: 'migrations start on two nodes at once',
+    file: 'test/db/migrations.test.ts',
+    title: 'run once if two processes start at once',
+  },
+];
