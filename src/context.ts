@@ -213,11 +213,6 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     links: new ConnectLinks(config.stateSecrets, clock),
     returnPages: new ReturnPages(config.frontendUrls),
     rateLimits: createRateLimits(perMinute, (name) => sharedLimits?.createStore(name)),
-    /** Begins no more work that the end of the process would interrupt. */
-    stop: () => {
-      health.stop();
-      services.stop();
-    },
     /** Waits for unfinished work, then closes every connection. */
     close: async () => {
       await services.drain();

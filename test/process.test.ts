@@ -8,7 +8,7 @@ import { describeEachDatabase } from './support/databases.ts';
 import { environment, FRONTEND_URL } from './support/environment.ts';
 import { scrape } from './support/metrics.ts';
 import type { TestDatabase } from './support/own-database.ts';
-import { emptyFolder, printed, projectFile, runServer, runToEnd } from './support/processes.ts';
+import { emptyFolder, printed, projectFile, runServer, runToEnd, startProcess } from './support/processes.ts';
 import { callback } from './support/requests.ts';
 import { secretsOfCalls } from './support/secrets.ts';
 import { consent, status } from './support/service.ts';
@@ -108,6 +108,59 @@ describe('the process', () => {
     unused.destroy();
   });
 
+  it('serves, and exits with 0 at SIGTERM, although nobody reads its standard output', async () => {
+    const { port, origin } = await freePort();
+    const server = startProcess({
+      args: [projectFile(SERVER)],
+      env: { ...env, PORT: String(port), LOG_LEVEL: 'info' },
+      stdoutFile: 'unread',
+    });
+    await until(() => responds(origin));
+    const id = 'x'.repeat(128); // in every line: these are more than a pipe holds
+    for (let batch = 0; batch < 10; batch += 1) {
+      const calls = Array.from({ length: 50 }, () => fetch(`${origin}/healthz`, { headers: { 'X-Request-Id': id } }));
+      expect(new Set((await Promise.all(calls)).map(({ status }) => status))).toEqual(new Set([200]));
+    }
+    expect(await server.kill('SIGTERM')).toBe(0);
+  });
+
+  it('serves, and exits with 0 at SIGTERM, although its standard output is a full disk', async () => {
+    const { port, origin } = await freePort();
+    const server = startProcess({
+      args: [projectFile(SERVER)],
+      env: { ...env, PORT: String(port), LOG_LEVEL: 'info' },
+      stdoutFile: '/dev/full',
+    });
+    await until(() => responds(origin));
+    expect(await server.kill('SIGTERM')).toBe(0);
+  });
+
+  it('serves for SHUTDOWN_DELAY_MS after SIGTERM, while it is not ready', async () => {
+    const server = await runServer({ ...env, SHUTDOWN_DELAY_MS: '300000' });
+    const ended = server.kill('SIGTERM');
+    await printed(server, /"msg":"stopping"/);
+    const readiness = await fetch(`${server.origin}/readyz`);
+    expect([readiness.status, await readiness.json()]).toEqual([503, expect.objectContaining({ status: 'stopping' })]);
+    for (let call = 0; call < 3; call += 1) {
+      const response = await fetch(`${server.origin}/api/v1/oauth/quickbooks/connect/acme`, { redirect: 'manual' });
+      expect([response.status, response.headers.get('connection')]).toEqual([302, 'keep-alive']);
+      await response.text();
+    }
+    await server.kill('SIGKILL');
+    expect(await ended).toBe('SIGKILL');
+  });
+
+  it('exits with 0 after SHUTDOWN_DELAY_MS', async () => {
+    const server = await runServer({ ...env, SHUTDOWN_DELAY_MS: '100' });
+    expect(await server.kill('SIGTERM')).toBe(0);
+  });
+
+  it('keeps idle connections open for KEEP_ALIVE_TIMEOUT_MS', async () => {
+    const server = await runServer({ ...env, KEEP_ALIVE_TIMEOUT_MS: '70000' });
+    expect((await fetch(`${server.origin}/healthz`)).headers.get('keep-alive')).toBe('timeout=70');
+    await server.kill('SIGKILL');
+  });
+
   it('reports each invalid variable in one line on stderr, without its value, and exits with 1', async () => {
     const invalid = { ...env, PORT: 'canary', ENCRYPTION_KEY: 'canary', FRONTEND_URL: 'canary' };
     const { code, stdout, stderr } = await runToEnd(SERVER, [], invalid);
@@ -149,3 +202,18 @@ describe('the process', () => {
     expect(stderr).not.toContain('canary');
   });
 });
+
+async function freePort(): Promise<{ port: number; origin: string }> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.on('listening', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return { port, origin: `http://127.0.0.1:${port}` };
+}
+
+async function responds(origin: string): Promise<boolean> {
+  return fetch(`${origin}/healthz`).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}

@@ -18,7 +18,15 @@ export interface Config {
   /** In production operators run the migrations, except for an in-memory database. */
   migrateAtStartup: boolean;
   /** `metricsPort` is absent if `/metrics` is served on `port`. */
-  server: { host: string; port: number; metricsPort: number | undefined };
+  server: {
+    host: string;
+    port: number;
+    metricsPort: number | undefined;
+    /** How long an idle connection of a caller stays open. */
+    keepAliveMs: number;
+    /** How long requests are still accepted after a shutdown signal. */
+    shutdownDelayMs: number;
+  };
   logLevel: z.output<EnvironmentSchema>['LOG_LEVEL'];
   database: DatabaseConfig;
   quickbooks: {
@@ -96,7 +104,13 @@ export function loadConfig(environment: Environment): Config {
   return {
     production,
     migrateAtStartup: !production || isInMemory(env.DATABASE_URL),
-    server: { host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'), port: env.PORT, metricsPort: env.METRICS_PORT },
+    server: {
+      host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+      port: env.PORT,
+      metricsPort: env.METRICS_PORT,
+      keepAliveMs: env.KEEP_ALIVE_TIMEOUT_MS,
+      shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
+    },
     logLevel: env.LOG_LEVEL,
     database: env.DATABASE_URL,
     quickbooks: {

@@ -22,6 +22,8 @@ import {
 export type Environment = Record<string, string | undefined>;
 
 export const DEFAULT_PORT = 8080;
+/** Longer than proxies keep idle connections, usually 60 s, so that the proxy is the one that closes them. */
+export const DEFAULT_KEEP_ALIVE_MS = 65_000;
 export const DEFAULT_SIMULATOR_PORT = 8090;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -44,6 +46,8 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
       .string()
       .refine((host) => production || isLoopback(host), 'must be a loopback address in development, such as 127.0.0.1')
       .optional(),
+    KEEP_ALIVE_TIMEOUT_MS: wholeNumber(1_000, 3_600_000).default(DEFAULT_KEEP_ALIVE_MS),
+    SHUTDOWN_DELAY_MS: wholeNumber(0, 300_000).default(0),
     LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
     DATABASE_URL: parsedUrl((text) => parseDatabaseUrl(text, production)),
     QBO_CLIENT_ID: word(),

@@ -2,12 +2,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../config/config.ts';
+import { DEFAULT_KEEP_ALIVE_MS } from '../config/environment-schema.ts';
 import { type Clock, systemClock } from '../utils/clock.ts';
 import { type ConnectionLimits, Connections, type DisconnectReason } from './connections.ts';
 import { respondToRejected } from './rejected-requests.ts';
 
-/** Longer than proxies keep idle connections, usually 60 s, so that the proxy is the one that closes them. */
-const KEEP_ALIVE_MS = 65_000;
 const MAX_HEADER_BYTES = 32 * 1024;
 /** A header has four bytes or more: what Node leaves out beyond this number is too large in any case. */
 const MAX_HEADERS = MAX_HEADER_BYTES / 4;
@@ -23,6 +22,8 @@ interface Address {
   host: string;
   port: number;
   variable?: string;
+  /** How long an idle connection stays open. */
+  keepAliveMs?: number;
   /** Called for each client that is disconnected because it exceeds a limit. */
   onDisconnect?: (reason: DisconnectReason) => void;
   /** Replaces the limits for clients, in tests. */
@@ -44,7 +45,7 @@ export async function listen(
 ): Promise<HttpServer> {
   const { headersTimeout = HEADERS_TIMEOUT_MS, requestTimeout = REQUEST_TIMEOUT_MS, ...limits } = address.limits ?? {};
   const server = createServer({
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: address.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout,
     requestTimeout,

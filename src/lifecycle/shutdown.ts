@@ -1,7 +1,10 @@
 import type { Context } from '../context.ts';
+import { flushStandardOutput } from '../observability/standard-output.ts';
 
-/** A shutdown takes no longer than this: orchestrators kill the process after 15 s or more. */
+/** After `SHUTDOWN_DELAY_MS`, a shutdown takes no longer than 15 s, of which this is for the work in flight. */
 const MAX_SHUTDOWN_MS = 14_000;
+/** How long a slow reader of the standard output is waited for. */
+const FLUSH_MS = 500;
 
 /** Resolves with the signal that asks the process to stop. */
 export async function shutdownSignal(): Promise<NodeJS.Signals> {
@@ -11,21 +14,30 @@ export async function shutdownSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-/** Finishes the requests and the work in flight, then ends the process. */
+/**
+ * Reports that the process is stopping, and serves for `SHUTDOWN_DELAY_MS` more, until load balancers have noticed. Then
+ * finishes the requests and the work in flight, and ends the process.
+ */
 export async function shutDown(
   context: Context,
   signal: NodeJS.Signals,
   servers: { close(): Promise<void> }[],
 ): Promise<never> {
-  const { logger, clock, worker } = context;
+  const { config, logger, clock, health, worker } = context;
   logger.info({ signal }, 'stopping');
+  health.stop();
+  const workerStopped = worker.stop();
+  if (config.server.shutdownDelayMs > 0) await clock.sleep(config.server.shutdownDelayMs);
   clock.startTimer(MAX_SHUTDOWN_MS, () => {
     logger.warn('stopped with work unfinished: it took too long');
     process.exit(1);
   });
   context.stop();
-  await Promise.all([...servers.map((server) => server.close()), worker.stop()]);
+  await Promise.all([...servers.map((server) => server.close()), workerStopped]);
   await context.close();
   logger.info('stopped');
+  const limit = new AbortController();
+  clock.startTimer(FLUSH_MS, () => limit.abort());
+  await flushStandardOutput(limit.signal);
   process.exit(0);
 }

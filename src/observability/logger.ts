@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type { Config } from '../config/config.ts';
+import { standardOutput } from './standard-output.ts';
 
 export type { Logger };
 
@@ -28,11 +29,6 @@ export async function createLogger(config: Config, destination?: DestinationStre
     },
   };
   return pino(options, destination ?? (await prettyStream(config)) ?? standardOutput());
-}
-
-/** Standard output. An error, such as a full disk, neither ends the process nor delays requests. */
-function standardOutput(): DestinationStream {
-  return pino.destination(1).on('error', () => undefined);
 }
 
 async function prettyStream(config: Config): Promise<DestinationStream | undefined> {

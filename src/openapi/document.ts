@@ -37,9 +37,14 @@ export function openApiDocument({ quickbooks }: Pick<Config, 'quickbooks'>, prov
       contact: { name: 'Octup' },
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: new URL(quickbooks.redirectUri).origin }],
+    servers: [{ url: publicAddress(quickbooks.redirectUri) }],
     tags: TAGS,
   });
+}
+
+/** The address below which a proxy serves this service: the redirect URI's, without the path of the callback. */
+function publicAddress(redirectUri: string): string {
+  return new URL('../../../..', redirectUri).href.replace(/\/$/, '');
 }
 
 function registerComponents(registry: OpenAPIRegistry): void {

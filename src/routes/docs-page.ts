@@ -10,20 +10,25 @@ export const DOCS_CSP = [
   "frame-ancestors 'none'",
 ].join(';');
 
-/** The page in which Swagger UI shows the document. */
-export const DOCS_PAGE = `<!doctype html>
+/**
+ * Returns the page in which Swagger UI shows the document. @param folder the path of its files, relative to the page: a proxy
+ * may serve the page below a prefix
+ */
+export function docsPage(folder: string): string {
+  return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Accounting Integration Service</title>
-<link rel="icon" href="/docs/favicon-32x32.png">
-<link rel="stylesheet" href="/docs/swagger-ui.css">
-<link rel="stylesheet" href="/docs/page.css">
+<link rel="icon" href="${folder}/favicon-32x32.png">
+<link rel="stylesheet" href="${folder}/swagger-ui.css">
+<link rel="stylesheet" href="${folder}/page.css">
 <div id="reference"></div>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/page.js"></script>
+<script src="${folder}/swagger-ui-bundle.js"></script>
+<script src="${folder}/page.js"></script>
 </html>
 `;
+}
 
 /** The base style that Swagger UI expects of its page, a line between two responses, and tables as lists on small screens. */
 export const DOCS_STYLE = `
@@ -42,7 +47,7 @@ body { margin: 0; background: #fafafa; }
 /** Starts Swagger UI, which would encode the slashes of a resource: the gateway requires them unencoded. */
 export const DOCS_SCRIPT = `
 SwaggerUIBundle({
-  url: '/openapi.json',
+  url: new URL('../openapi.json', document.currentScript.src).href,
   dom_id: '#reference',
   deepLinking: true,
   validatorUrl: null,

@@ -6,7 +6,7 @@ import type { Context } from '../context.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
 import { openApiDocument } from '../openapi/document.ts';
 import { docsFile } from '../schemas/requests.ts';
-import { DOCS_CSP, DOCS_PAGE, DOCS_SCRIPT, DOCS_STYLE } from './docs-page.ts';
+import { DOCS_CSP, DOCS_SCRIPT, DOCS_STYLE, docsPage } from './docs-page.ts';
 
 const SWAGGER_UI = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 /** The page's own files. All others are Swagger UI's. */
@@ -35,8 +35,9 @@ export function createDocsRouter({ config, strategies }: Context): Router {
 
   router
     .route('/docs')
-    .get((_request, response) => {
-      response.set('Content-Security-Policy', DOCS_CSP).type('html').send(DOCS_PAGE);
+    .get((request, response) => {
+      const page = docsPage(request.path.endsWith('/') ? '.' : 'docs');
+      response.set('Content-Security-Policy', DOCS_CSP).type('html').send(page);
     })
     .all(methodNotAllowed('GET, HEAD'));
 

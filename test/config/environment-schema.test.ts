@@ -7,6 +7,8 @@ import { KEY, PRODUCTION, problemsOf, SECRET } from '../support/variables.ts';
 const OPTIONAL = {
   PORT: '8081',
   METRICS_PORT: '9090',
+  KEEP_ALIVE_TIMEOUT_MS: '70000',
+  SHUTDOWN_DELAY_MS: '5000',
   HOST: '10.0.0.1',
   LOG_LEVEL: 'debug',
   QBO_AUTHORIZE_URL: 'https://proxy.octup.com/authorize',
@@ -60,6 +62,8 @@ describe('the environment schema', () => {
     ['OAUTH_STATE_SECRET', [`"${SECRET}","${SECRET}2"`, `${SECRET},"${SECRET}2",${SECRET}3`]],
     ['QBO_CLIENT_ID', ['the client', 'client\u200b', 'client\nclient']],
     ['QBO_CLIENT_SECRET', ['the secret', 'first\nsecond']],
+    ['KEEP_ALIVE_TIMEOUT_MS', ['0', '999', '65s', '3600001']],
+    ['SHUTDOWN_DELAY_MS', ['-1', '300001', '5s']],
     ['PROVIDER_TIMEOUT_MS', ['0', '99', '60001', '10s', '1000.5']],
   ])('rejects invalid values of %s without quoting them: %j', (name, values) => {
     for (const value of values) {

@@ -3,6 +3,7 @@ import { type RulesetDefinition, Spectral } from '@stoplight/spectral-core';
 import { oas } from '@stoplight/spectral-rulesets';
 import { createApp } from '../../src/app.ts';
 import { ERRORS } from '../../src/errors.ts';
+import { openApiDocument } from '../../src/openapi/document.ts';
 import { createSqlite } from '../support/databases.ts';
 import { useHarness } from '../support/harness.ts';
 
@@ -33,6 +34,14 @@ describe('the OpenAPI document', () => {
     );
     const statuses = Object.entries(ERRORS).map(([code, { status }]) => [code, status]);
     expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(statuses));
+  });
+
+  it.each([
+    ['https://api.octup.com/api/v1/oauth/quickbooks/callback', 'https://api.octup.com'],
+    ['https://octup.com/accounting/v2/api/v1/oauth/quickbooks/callback', 'https://octup.com/accounting/v2'],
+  ])('has the public address that the redirect URI %s shows', async (QBO_REDIRECT_URI, url) => {
+    const { config, strategies } = await harness.replica({ env: { QBO_REDIRECT_URI } });
+    expect(openApiDocument(config, strategies.all()).servers).toEqual([{ url }]);
   });
 
   it('contains the version of the package and the public address of the service', async () => {

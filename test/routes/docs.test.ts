@@ -23,16 +23,24 @@ describe('the API reference, which requires no credentials', () => {
     expect(text).not.toMatch(/<style|style=|<script>|https?:/);
   });
 
+  it.each(['/docs', '/docs/', '/prefix/docs', '/prefix/docs/'])('refers only to files beside it: %s', async (path) => {
+    const prefix = path.replace(/\/docs\/?$/, '');
+    const { text } = await http().get(path.slice(prefix.length));
+    for (const [, address = ''] of text.matchAll(/(?:src|href)="([^"]+)"/g)) {
+      expect(new URL(address, `https://octup.com${path}`).pathname).toMatch(new RegExp(`^${prefix}/docs/[\\w.-]+$`));
+    }
+  });
+
   it('refers only to files that exist and can be cached', async () => {
-    const { text } = await http().get('/docs/');
+    const { text } = await http().get('/docs');
     const files = [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => String(address));
     expect(files).toHaveLength(5);
     for (const file of files) {
-      const { headers } = await http().head(file).expect(200);
+      const { headers } = await http().head(`/${file}`).expect(200);
       expect(headers['cache-control']).toBe('public, max-age=3600');
       expect(headers['content-type']).toMatch(/^(text\/css|text\/javascript|image\/png)/);
       expect(Number(headers['content-length'])).toBeGreaterThan(100);
-      await http().get(file).set('If-Match', 'another').expect(200);
+      await http().get(`/${file}`).set('If-Match', 'another').expect(200);
     }
   });
 

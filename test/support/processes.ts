@@ -27,7 +27,7 @@ interface ProcessOptions {
   env: Record<string, string>;
   /** Deleted when the process has ended. */
   cwd?: string;
-  /** Receives the standard output, which is kept in memory otherwise. */
+  /** Receives the standard output, which is kept in memory otherwise; `unread`: a pipe that nobody reads. */
   stdoutFile?: string;
 }
 
@@ -44,7 +44,8 @@ export function projectFile(path: string): string {
 /** Starts a process. */
 export function startProcess(options: ProcessOptions): Process {
   const { command = process.execPath, args, env, cwd = emptyFolder(), stdoutFile } = options;
-  const output = stdoutFile === undefined ? 'pipe' : openSync(stdoutFile, 'w');
+  const isFile = stdoutFile !== undefined && stdoutFile !== 'unread';
+  const output = isFile ? openSync(stdoutFile, 'w') : 'pipe';
   const child = spawn(command, args, {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', ...env },
@@ -54,8 +55,8 @@ export function startProcess(options: ProcessOptions): Process {
   const killOnExit = () => child.kill('SIGKILL');
   process.once('exit', killOnExit);
   const stderr = collect(child.stderr);
-  const stdout = stdoutFile === undefined ? collect(child.stdout) : () => readFileSync(stdoutFile, 'utf8');
-  const ended = once(child, 'close')
+  const stdout = isFile ? () => readFileSync(stdoutFile, 'utf8') : collect(stdoutFile ? null : child.stdout);
+  const ended = once(child, stdoutFile === 'unread' ? 'exit' : 'close')
     .then(([code, signal]) => code ?? signal)
     .finally(() => {
       process.off('exit', killOnExit);
