@@ -6,12 +6,14 @@ import { ReturnPages } from './auth/return-pages.ts';
 import type { Config } from './config/config.ts';
 import { TokenCipher } from './crypto/token-cipher.ts';
 import { ConnectionEventDatastore } from './datastores/connection-event-datastore.ts';
+import { ConnectionImportDatastore } from './datastores/connection-import-datastore.ts';
 import { ConnectionListDatastore } from './datastores/connection-list-datastore.ts';
 import { ConnectionReader } from './datastores/connection-reader.ts';
 import { HealthDatastore } from './datastores/health-datastore.ts';
 import { MaintenanceDatastore } from './datastores/maintenance-datastore.ts';
 import { OAuthStateDatastore } from './datastores/oauth-state-datastore.ts';
 import { OAuthTokenDatastore } from './datastores/oauth-token-datastore.ts';
+import { OrganizationDatastore } from './datastores/organization-datastore.ts';
 import { PendingGrantDatastore } from './datastores/pending-grant-datastore.ts';
 import { PendingRevocationDatastore } from './datastores/pending-revocation-datastore.ts';
 import { StatisticsDatastore } from './datastores/statistics-datastore.ts';
@@ -34,11 +36,14 @@ import { MetricsPage } from './observability/metrics-page.ts';
 import { CallbackFlow } from './services/callback-flow.ts';
 import { ConnectFailures } from './services/connect-failures.ts';
 import { ConnectionChanges } from './services/connection-changes.ts';
+import { ConnectionImporter } from './services/connection-importer.ts';
+import { ConnectionVerifier } from './services/connection-verifier.ts';
 import { Gateway } from './services/gateway.ts';
 import { GrantCompleter } from './services/grant-completer.ts';
 import { GrantReceiver } from './services/grant-receiver.ts';
 import { GrantRevoker } from './services/grant-revoker.ts';
 import { OAuthService } from './services/oauth-service.ts';
+import { OrganizationEraser } from './services/organization-eraser.ts';
 import { RefreshCooldown } from './services/refresh-cooldown.ts';
 import { RefreshLeases } from './services/refresh-leases.ts';
 import { RefreshSaver } from './services/refresh-saver.ts';
@@ -109,6 +114,7 @@ export function buildServices(dependencies: ServiceDependencies) {
   const saver = new RefreshSaver({ ...shared, revoker });
   const refresher = new TokenRefresher({ ...shared, leases, saver, cooldown, metrics });
   const tokenManager = new TokenManager({ ...shared, refresher, cooldown, backgroundTasks });
+  const verifier = new ConnectionVerifier({ ...shared, connections, tokenManager });
   const states = new OAuthStates(stateSecrets, clock);
   const confirmations = new Confirmations(stateSecrets);
   const changes = new ConnectionChanges({ ...shared, revoker, backgroundTasks });
@@ -126,9 +132,21 @@ export function buildServices(dependencies: ServiceDependencies) {
     backgroundTasks,
   });
 
+  const imports = new ConnectionImportDatastore({ session, tokens });
+  const importer = new ConnectionImporter({ ...shared, imports, tokenManager, verifier, changes });
+  const organizations = new OrganizationDatastore(session);
+  const eraser = new OrganizationEraser({
+    organizations,
+    revocations,
+    oauthService,
+    completer,
+    revoker,
+    backgroundTasks,
+  });
+
   const webhookJob = webhook && new WebhookJob({ receiver: webhook, events, queues, clock, logger });
   const jobs = [
-    new MaintenanceJob({ ...shared, connections, tokenManager, pauseMs }),
+    new MaintenanceJob({ ...shared, connections, tokenManager, verifier, pauseMs }),
     new PendingGrantJob({ ...shared, grants, completer, pauseMs }),
     new RevocationJob({ strategies, pending: revocations, revoker, clock, pauseMs }),
     ...(webhookJob ? [webhookJob] : []),
@@ -142,7 +160,11 @@ export function buildServices(dependencies: ServiceDependencies) {
     tokens,
     events,
     connectionList,
+    revocations,
     tokenManager,
+    verifier,
+    importer,
+    eraser,
     states,
     oauthService,
     worker,

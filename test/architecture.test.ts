@@ -34,7 +34,10 @@ const MAY_IMPORT: Record<string, string[]> = {
   lifecycle: ['context', 'db', 'observability', 'config', 'errors', 'utils'],
   server: ['app', 'lifecycle'],
   worker: ['app', 'lifecycle'],
-  commands: ['lifecycle', 'services', 'datastores', 'db', 'crypto', 'config', 'utils'],
+  commands: [
+    ...['lifecycle', 'context', 'services', 'strategies', 'observability', 'datastores', 'db'],
+    ...['schemas', 'crypto', 'config', 'models', 'utils'],
+  ],
   migrations: ['db'],
   knexfile: ['config', 'db'],
 };
@@ -61,6 +64,10 @@ const LIBRARIES: Record<string, string[]> = {
   libsql: ['db'],
   mysql2: ['db'],
   standardwebhooks: ['jobs'],
+  commander: ['commands'],
+  'cli-table3': ['commands'],
+  'cli-progress': ['commands'],
+  'csv-parse': ['commands'],
   'prom-client': ['observability'],
   zod: ['config', 'schemas', 'openapi', 'strategies', 'auth'],
   '@asteasolutions/zod-to-openapi': ['openapi'],
@@ -182,7 +189,7 @@ describe('the architecture', () => {
 
 function readSource(file: string): Source {
   const text = readFileSync(join(root, file), 'utf8');
-  const imports = [...text.matchAll(/(import type [^;]*?from|from|import)\s*\(?\s*'([^']+)'/g)];
+  const imports = [...text.matchAll(/(?<!')(import type [^;]*?from|from|import)\s*\(?\s*'([^']+)'/g)];
   return {
     file,
     layer: layerOf(file),

@@ -5,8 +5,7 @@ import { openSession } from '../db/session.ts';
 import { startupFailure } from '../lifecycle/startup-failure.ts';
 import { type RotationProgress, rotateKeys } from '../services/key-rotation.ts';
 import { systemClock } from '../utils/clock.ts';
-
-const BAR_WIDTH = 40;
+import { startProgressBar } from './progress-bar.ts';
 
 try {
   const { database, encryptionKeys } = loadKeysConfig(readEnvironment());
@@ -14,8 +13,9 @@ try {
   try {
     const stored = new CiphertextDatastore(session);
     const cipher = new TokenCipher(encryptionKeys);
-    const onProgress = progressBar(await stored.count());
-    const { rotated, read, unreadable } = await rotateKeys({ stored, cipher, onProgress });
+    const bar = startProgressBar(await stored.count(), 'rows');
+    const onProgress = ({ read }: RotationProgress) => bar.update(read);
+    const { rotated, read, unreadable } = await rotateKeys({ stored, cipher, onProgress }).finally(bar.stop);
     process.stdout.write(`Re-encrypted ${rotated} of ${read} rows.\n`);
     for (const row of unreadable) process.stderr.write(`No key in ENCRYPTION_KEY can decrypt the row ${row}.\n`);
     if (unreadable.length > 0) process.exitCode = 1;
@@ -25,14 +25,4 @@ try {
 } catch (error) {
   process.stderr.write(`${startupFailure(error)}\n`);
   process.exitCode = 1;
-}
-
-/** Returns a function that draws the progress on stderr, if that is a terminal. */
-function progressBar(total: number): (progress: RotationProgress) => void {
-  if (!process.stderr.isTTY) return () => undefined;
-  return ({ read }) => {
-    const fraction = Math.min(read / Math.max(total, 1), 1);
-    const bar = '█'.repeat(Math.round(fraction * BAR_WIDTH)).padEnd(BAR_WIDTH, '░');
-    process.stderr.write(`\r${bar} ${read} of ${total} rows${fraction === 1 ? '\n' : ''}`);
-  };
 }

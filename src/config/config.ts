@@ -113,17 +113,7 @@ export function loadConfig(environment: Environment): Config {
     },
     logLevel: env.LOG_LEVEL,
     database: env.DATABASE_URL,
-    quickbooks: {
-      clientId: env.QBO_CLIENT_ID,
-      clientSecret: env.QBO_CLIENT_SECRET,
-      environment: env.QBO_ENVIRONMENT,
-      redirectUri: env.QBO_REDIRECT_URI,
-      authorizeUrl: env.QBO_AUTHORIZE_URL ?? INTUIT.authorizeUrl,
-      tokenUrl: env.QBO_TOKEN_URL ?? INTUIT.tokenUrl,
-      revokeUrl: env.QBO_REVOKE_URL ?? INTUIT.revokeUrl,
-      apiBaseUrl: env.QBO_API_BASE_URL ?? INTUIT.apiBaseUrl[env.QBO_ENVIRONMENT],
-      timeoutMs: env.PROVIDER_TIMEOUT_MS,
-    },
+    quickbooks: quickbooksOf(env),
     simulatorPort: simulated ? env.SIMULATOR_PORT : undefined,
     encryptionKeys: env.ENCRYPTION_KEY,
     stateSecrets: env.OAUTH_STATE_SECRET,
@@ -146,11 +136,8 @@ export function loadConfig(environment: Environment): Config {
     },
     rateLimits: { perMinute: env.RATE_LIMIT_PER_MINUTE, redis: env.REDIS_URL },
     workerEnabled: env.WORKER_ENABLED,
-    verifyIdleMs: env.VERIFY_IDLE_HOURS > 0 ? env.VERIFY_IDLE_HOURS * HOUR_MS : undefined,
-    webhook:
-      env.EVENTS_WEBHOOK_URL && env.EVENTS_WEBHOOK_SECRET
-        ? { url: env.EVENTS_WEBHOOK_URL, secret: env.EVENTS_WEBHOOK_SECRET }
-        : undefined,
+    verifyIdleMs: verifyIdleMsOf(env),
+    webhook: webhookOf(env),
     trustProxy: env.TRUST_PROXY,
   };
 }
@@ -167,6 +154,76 @@ export function loadKeysConfig(environment: Environment): { database: DatabaseCo
   const needed = schema.pick({ DATABASE_URL: true, ENCRYPTION_KEY: true });
   const env = parse(needed, input, pick(problems, ['DATABASE_URL', 'ENCRYPTION_KEY']));
   return { database: env.DATABASE_URL, encryptionKeys: env.ENCRYPTION_KEY };
+}
+
+/**
+ * Returns what commands need that act on connections: the database, the keys and the key pair.
+ * @param readsCompanies whether the API's address is needed, which depends on the environment
+ * @throws ConfigError
+ */
+export function loadOperatorConfig(environment: Environment, { readsCompanies }: { readsCompanies: boolean }) {
+  const { schema, input, problems } = prepare(environment);
+  const knowsApi = !readsCompanies || input['QBO_API_BASE_URL'] !== undefined;
+  const env = parse(
+    schema.pick(OPERATOR_VARIABLES).partial({ QBO_REDIRECT_URI: true, ...(knowsApi ? { QBO_ENVIRONMENT: true } : {}) }),
+    input,
+    pick(problems, Object.keys(OPERATOR_VARIABLES)),
+  );
+  return {
+    database: env.DATABASE_URL,
+    encryptionKeys: env.ENCRYPTION_KEY,
+    quickbooks: quickbooksOf({
+      ...env,
+      QBO_ENVIRONMENT: env.QBO_ENVIRONMENT ?? 'sandbox', // without a use for it
+      QBO_REDIRECT_URI: env.QBO_REDIRECT_URI ?? '',
+    }),
+    verifyIdleMs: verifyIdleMsOf(env),
+    webhook: webhookOf(env),
+  };
+}
+
+const OPERATOR_VARIABLES = {
+  DATABASE_URL: true,
+  ENCRYPTION_KEY: true,
+  QBO_CLIENT_ID: true,
+  QBO_CLIENT_SECRET: true,
+  QBO_ENVIRONMENT: true,
+  QBO_REDIRECT_URI: true,
+  QBO_AUTHORIZE_URL: true,
+  QBO_TOKEN_URL: true,
+  QBO_REVOKE_URL: true,
+  QBO_API_BASE_URL: true,
+  PROVIDER_TIMEOUT_MS: true,
+  VERIFY_IDLE_HOURS: true,
+  EVENTS_WEBHOOK_URL: true,
+  EVENTS_WEBHOOK_SECRET: true,
+} as const;
+
+type Values = z.output<EnvironmentSchema>;
+
+function quickbooksOf(
+  env: Pick<Values, Extract<keyof Values, `QBO_${string}`> | 'PROVIDER_TIMEOUT_MS'>,
+): QuickBooksConfig {
+  return {
+    clientId: env.QBO_CLIENT_ID,
+    clientSecret: env.QBO_CLIENT_SECRET,
+    environment: env.QBO_ENVIRONMENT,
+    redirectUri: env.QBO_REDIRECT_URI,
+    authorizeUrl: env.QBO_AUTHORIZE_URL ?? INTUIT.authorizeUrl,
+    tokenUrl: env.QBO_TOKEN_URL ?? INTUIT.tokenUrl,
+    revokeUrl: env.QBO_REVOKE_URL ?? INTUIT.revokeUrl,
+    apiBaseUrl: env.QBO_API_BASE_URL ?? INTUIT.apiBaseUrl[env.QBO_ENVIRONMENT],
+    timeoutMs: env.PROVIDER_TIMEOUT_MS,
+  };
+}
+
+function webhookOf(env: Pick<Values, 'EVENTS_WEBHOOK_URL' | 'EVENTS_WEBHOOK_SECRET'>): Config['webhook'] {
+  const { EVENTS_WEBHOOK_URL: url, EVENTS_WEBHOOK_SECRET: secret } = env;
+  return url && secret ? { url, secret } : undefined;
+}
+
+function verifyIdleMsOf({ VERIFY_IDLE_HOURS: hours }: Pick<Values, 'VERIFY_IDLE_HOURS'>): number | undefined {
+  return hours > 0 ? hours * HOUR_MS : undefined;
 }
 
 /** Completes the given variables with development's defaults, and chooses the schema that they must satisfy. */

@@ -45,6 +45,14 @@ export interface FailedRefresh {
   nextMaintenanceAt: Date | undefined;
 }
 
+/** How a connection takes the place of the current one. */
+export interface Replacement {
+  actor: string;
+  nextMaintenanceAt: Date;
+  /** The event to record; by default `connected` or `reconnected`. */
+  type?: ConnectionEvent['type'];
+}
+
 interface Dependencies {
   session: Session;
   clock: Clock;
@@ -90,18 +98,18 @@ export class OAuthTokenDatastore {
     return row !== undefined;
   }
 
-  /** Connect: stores a connection in place of the organization's current one, in the transaction that completes its grant. */
+  /** Connect: stores a connection in place of the organization's current one, in the caller's transaction. */
   async replaceCurrent(
     trx: Knex.Transaction,
     connection: NewConnection,
-    { actor, nextMaintenanceAt }: { actor: string; nextMaintenanceAt: Date },
+    { actor, nextMaintenanceAt, type }: Replacement,
   ): Promise<EndedConnection> {
     const current = await this.selectCurrent(trx, connection);
     if (current) await this.end(trx, current, 'replaced');
     await trx('oauth_tokens').insert(toRow(connection, nextMaintenanceAt, this.clock.now()));
     await countChange({ trx, clock: this.clock, from: current?.state, to: 'active' });
     const event = await this.record(trx, connection, {
-      type: current ? 'reconnected' : 'connected',
+      type: type ?? (current ? 'reconnected' : 'connected'),
       actor,
       intuitTid: connection.intuitTid,
     });
@@ -317,7 +325,8 @@ export class OAuthTokenDatastore {
     return event;
   }
 
-  private async selectCurrent(db: Knex, key: ConnectionKey): Promise<Connection | undefined> {
+  /** Like `findCurrent`, in a transaction. */
+  async selectCurrent(db: Knex, key: ConnectionKey): Promise<Connection | undefined> {
     const row = await db('oauth_tokens').where(currentOf(key)).first();
     return row && toConnection(row);
   }

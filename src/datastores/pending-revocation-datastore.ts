@@ -84,6 +84,14 @@ export class PendingRevocationDatastore {
     return rows.map(toRevocation);
   }
 
+  /** Returns a company's revocations, due or not. */
+  async listOfCompany(system: AccountingSystem, realmId: RealmId): Promise<PendingRevocation[]> {
+    const rows = await this.session.query((db) =>
+      db('pending_revocations').where({ realm_id: realmId, accounting_system: system }),
+    );
+    return rows.map(toRevocation);
+  }
+
   /** Acquires the right to attempt it until an instant. Returns undefined if another worker has it. */
   async claim(revocation: PendingRevocation, until: Date): Promise<PendingRevocation | undefined> {
     const { revocationId, nextAttemptAt } = revocation;

@@ -4,10 +4,10 @@ import type { ActiveConnection, Connection, LostConnection } from '../models/con
 import * as maintenance from '../models/maintenance.ts';
 import { logEvent } from '../observability/event-log.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { ConnectionVerifier } from '../services/connection-verifier.ts';
 import { isUsable } from '../services/refresh-policy.ts';
 import type { TokenManager } from '../services/token-manager.ts';
 import type { RefreshResult } from '../services/token-refresher.ts';
-import { isProviderError, type ProviderError } from '../strategies/provider-error.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import { type Clock, fromNow } from '../utils/clock.ts';
 import type { Job, JobOutcome } from './job.ts';
@@ -23,6 +23,7 @@ interface Dependencies {
   strategies: StrategyRegistry;
   connections: MaintenanceDatastore;
   tokenManager: TokenManager;
+  verifier: ConnectionVerifier;
   clock: Clock;
   logger: Logger;
   pauseMs: number;
@@ -37,6 +38,7 @@ export class MaintenanceJob implements Job<Connection> {
   private readonly strategies: StrategyRegistry;
   private readonly connections: MaintenanceDatastore;
   private readonly tokenManager: TokenManager;
+  private readonly verifier: ConnectionVerifier;
   private readonly clock: Clock;
   private readonly logger: Logger;
 
@@ -44,6 +46,7 @@ export class MaintenanceJob implements Job<Connection> {
     this.strategies = dependencies.strategies;
     this.connections = dependencies.connections;
     this.tokenManager = dependencies.tokenManager;
+    this.verifier = dependencies.verifier;
     this.clock = dependencies.clock;
     this.logger = dependencies.logger;
     this.pauseMs = dependencies.pauseMs;
@@ -100,34 +103,8 @@ export class MaintenanceJob implements Job<Connection> {
     return { ...connection, maintenance: { ...connection.maintenance, expiryNotifiedAt: now } };
   }
 
-  /** Reads the company again: a name that changed, or the proof of a connection that is unproven since connect. */
   private async verifyCompany(connection: ActiveConnection): Promise<JobOutcome> {
-    const { accessToken } = this.tokenManager.open(connection);
-    try {
-      const { name } = await this.strategies.get(connection.system).readCompany(connection.realmId, accessToken);
-      await this.connections.saveCompany(connection, name);
-    } catch (error) {
-      if (!isProviderError(error)) throw error;
-      if (error.failure !== 'rejected') return 'provider_down';
-      if (!connection.lastVerifiedAt) {
-        await this.endUnproven(connection, error);
-        return 'done';
-      }
-      this.logRejectedCompany(connection, error);
-    }
-    await this.schedule({ ...connection, lastVerifiedAt: this.clock.now() });
-    return 'done';
-  }
-
-  private async endUnproven(connection: ActiveConnection, error: ProviderError): Promise<void> {
-    const event = await this.connections.endUnproven(connection, error.details.intuitTid);
-    if (event) logEvent(this.logger, event);
-  }
-
-  /** The refresh succeeded, so that the grant is alive: the connection remains. */
-  private logRejectedCompany({ organizationId, realmId }: ActiveConnection, error: ProviderError): void {
-    const event = 'maintenance.company_rejected';
-    this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, ...error.toLog() }, event);
+    return (await this.verifier.verifyCompany(connection)) === 'provider_down' ? 'provider_down' : 'done';
   }
 
   private async recoverOrPurge(lost: LostConnection): Promise<JobOutcome> {

@@ -13,17 +13,21 @@ export type ConnectionEventType =
   | 'company_mismatch'
   | 'consent_refused'
   | 'connect_failed'
-  | 'confirmation_expired';
+  | 'confirmation_expired'
+  | 'imported';
 
 /** The actor of what the service does by itself. */
 export const SERVICE = 'service';
+
+/** The actor of what an operator does by a command. */
+export const OPERATOR = 'operator';
 
 /** Something that happened to an organization's connection. */
 export interface ConnectionEvent extends ConnectionKey {
   type: ConnectionEventType;
   reason?: string | undefined;
   realmId?: RealmId | undefined;
-  /** An API key's name, a JWT's subject, `browser` or `service`. */
+  /** An API key's name, a JWT's subject, `browser`, `service` or `operator`. */
   actor: string;
   intuitTid?: string | undefined;
 }

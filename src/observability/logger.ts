@@ -20,7 +20,10 @@ const SECRETS = [
 ];
 
 /** JSON lines on stdout; on a terminal in development, readable ones, without those of polling. */
-export async function createLogger(config: Config, destination?: DestinationStream): Promise<Logger> {
+export async function createLogger(
+  config: Pick<Config, 'logLevel' | 'production'>,
+  destination?: DestinationStream,
+): Promise<Logger> {
   const options = {
     level: config.logLevel,
     redact: {
@@ -31,7 +34,7 @@ export async function createLogger(config: Config, destination?: DestinationStre
   return pino(options, destination ?? (await prettyStream(config)) ?? standardOutput());
 }
 
-async function prettyStream(config: Config): Promise<DestinationStream | undefined> {
+async function prettyStream(config: Pick<Config, 'production'>): Promise<DestinationStream | undefined> {
   if (config.production || !process.stdout.isTTY) return undefined;
   const pretty = await import('pino-pretty').catch(() => undefined); // a development dependency
   const stream = pretty?.default({

@@ -16,6 +16,7 @@ const eventType = oneOf<ConnectionEventType>(
     consent_refused: "the user declined on Intuit's page (see `reason`)",
     connect_failed: 'a callback of this organization ended in an error (see `reason`)',
     confirmation_expired: 'a connection was not confirmed in time: its grant was deleted',
+    imported: 'an operator imported the connection from another system',
   },
   'What happened.',
 ).meta({ id: 'EventType' });
@@ -34,7 +35,7 @@ const eventSchema = z
     }),
     actor: z.string().meta({
       description:
-        "An API key's name, a JWT's `sub`, `browser` (no identified caller), or `service` (refresh events and `lost`).",
+        "An API key's name, a JWT's `sub`, `browser` (no identified caller), `service` (refresh events and `lost`), or `operator` (a command).",
       example: 'billing',
     }),
     intuit_tid: z.string().nullable().meta({ description: "Intuit's transaction ID, for Intuit's support." }),

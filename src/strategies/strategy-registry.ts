@@ -31,6 +31,9 @@ export class StrategyRegistry {
 }
 
 /** The providers that the configuration enables. Another provider is one more line here. */
-export function createStrategies(config: Config, clock: Clock): AccountingStrategy[] {
+export function createStrategies(
+  config: Pick<Config, 'quickbooks' | 'verifyIdleMs'>,
+  clock: Clock,
+): AccountingStrategy[] {
   return [new QuickBooksStrategy({ settings: config.quickbooks, verifyIdleMs: config.verifyIdleMs, clock })];
 }

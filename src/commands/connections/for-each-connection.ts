@@ -1,0 +1,34 @@
+import type { Connection } from '../../models/connection.ts';
+import type { ConnectionFilter } from '../../models/connection-list.ts';
+import { startProgressBar } from '../progress-bar.ts';
+import type { OperatorServices } from './resources.ts';
+
+/** As the worker's jobs: a few calls to the provider per second. */
+const PAUSE_MS = 300;
+/** So many failures in a row are the provider's, and the next connection would meet the same. */
+const MAX_FAILURES = 3;
+
+/**
+ * Works on the connections that are listed now, one after the other, at a rate that does not burden the provider. Stops
+ * early if the user interrupts it or the provider is down. Returns how many there were, and on how many it worked.
+ */
+export async function forEachConnection(
+  { connectionList, clock, interrupted }: OperatorServices,
+  filter: ConnectionFilter & { system: string },
+  work: (connection: Connection) => Promise<'done' | 'skipped' | 'provider_down'>,
+): Promise<{ total: number; done: number }> {
+  const connections = [];
+  for await (const connection of connectionList.listAll(filter)) connections.push(connection);
+  const bar = startProgressBar(connections.length, 'connections');
+  let [done, failures] = [0, 0];
+  for (const connection of connections) {
+    if (interrupted.aborted || failures >= MAX_FAILURES) break;
+    const outcome = await work(connection);
+    failures = outcome === 'provider_down' ? failures + 1 : 0;
+    done += 1;
+    bar.update(done);
+    if (outcome !== 'skipped' && done < connections.length) await clock.sleep(PAUSE_MS, interrupted);
+  }
+  bar.stop();
+  return { total: connections.length, done };
+}

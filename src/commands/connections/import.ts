@@ -1,0 +1,142 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { loadKeysConfig, readEnvironment } from '../../config/config.ts';
+import { TokenCipher } from '../../crypto/token-cipher.ts';
+import type { ImportOutcome } from '../../services/connection-importer.ts';
+import { CommandError } from '../command-error.ts';
+import { startProgressBar } from '../progress-bar.ts';
+import { approve } from './approve.ts';
+import { type SystemOption, systemVerb, wholeNumber } from './arguments.ts';
+import { type FailedLine, type ImportEntry, readImportFile, withoutToken } from './import-file.ts';
+import { plural, printLine } from './output.ts';
+import { type OperatorServices, withServices } from './resources.ts';
+
+const HELP = `
+FILE is JSON Lines, or CSV with a header line, of organization_id, realm_id and refresh_token; a refresh_token may be a Fernet
+token that ENCRYPTION_KEY decrypts. Stop the system that the tokens come from first: each refresh by one of the two ends the
+other's connection. Each connection is stored, then proven by one refresh and one request for its company. Run it again after
+an interruption: it resumes. Lines that fail are in FILE.failed, with their reasons, without their tokens.`;
+
+/** So many lines in a row that the provider could not prove: the next would meet the same. */
+const MAX_UNPROVEN = 3;
+
+const UNPROVEN: Record<Extract<ImportOutcome, { kind: 'unproven' }>['cause'], string> = {
+  provider_down: 'unproven: it is stored, but the provider is not available',
+  service_rejected:
+    'unproven: it is stored, but the provider rejects this service: are QBO_CLIENT_ID and QBO_CLIENT_SECRET right?',
+  company_denied: 'unproven: it is stored, but the provider denies access to the company: is QBO_ENVIRONMENT right?',
+};
+
+interface Options extends SystemOption {
+  replace?: true;
+  dryRun?: true;
+  rate: number;
+  yes?: true;
+}
+
+/** Counts of how lines ended. */
+interface Summary {
+  connected: number;
+  known: number;
+  skipped: number;
+  /** Why the import stopped before its last line; absent if it did not. */
+  stopped: string | undefined;
+}
+
+/** `import`: connections of another system. */
+export function importCommand() {
+  return systemVerb('import', "Imports another system's connections from a file of refresh tokens.")
+    .argument('<file>', 'JSON Lines or CSV')
+    .option('--replace', 'replaces connections that organizations have, instead of skipping these lines')
+    .option('--dry-run', 'only checks the file: calls nothing and changes nothing')
+    .option('--rate <number>', 'no more connections per second than this', wholeNumber(1, 1_000), 5)
+    .option('--yes', 'does not ask before it replaces connections')
+    .addHelpText('after', HELP)
+    .action((file: string, options: Options) =>
+      options.dryRun
+        ? checkFile(file)
+        : withServices({ readsCompanies: true }, (services) => importFile(services, file, options)),
+    );
+}
+
+async function importFile(services: OperatorServices, file: string, options: Options): Promise<void> {
+  const { entries, failed } = readImportFile(file, services.cipher);
+  if (options.replace) await approve('This replaces the connections that these organizations have.', options);
+  const total = entries.length + failed.length;
+  const report = `${file}.failed`;
+  writeFileSync(report, ''); // before anything is changed: it may not be writable
+  const summary = await importEntries(services, entries, failed, options);
+  if (failed.length === 0) rmSync(report);
+  else
+    writeFileSync(
+      report,
+      failed
+        .sort((a, b) => a.line - b.line)
+        .map(toReportLine)
+        .join(''),
+    );
+  const { connected, known, skipped, stopped } = summary;
+  printLine(
+    `Imported ${connected} of ${plural(total, 'line')}; ${known} imported before, ${skipped} skipped (connected already), ${failed.length} failed.`,
+  );
+  if (stopped) throw new CommandError(`${stopped} Run it again to resume.`);
+  if (failed.length > 0) throw new CommandError(`${plural(failed.length, 'line')} failed: see ${report}.`);
+}
+
+async function importEntries(
+  services: OperatorServices,
+  entries: ImportEntry[],
+  failed: FailedLine[],
+  { system, replace, rate }: Options,
+): Promise<Summary> {
+  const { importer, clock, interrupted } = services;
+  const summary: Summary = { connected: 0, known: 0, skipped: 0, stopped: undefined };
+  const bar = startProgressBar(entries.length, 'lines');
+  let unproven = 0;
+  for (const [index, entry] of entries.entries()) {
+    if (interrupted.aborted) summary.stopped = 'Interrupted.';
+    if (summary.stopped) break;
+    const startedMs = clock.monotonicMs();
+    const { line: _, ...foreign } = entry;
+    const outcome = await importer.import({ system, ...foreign }, { replaces: replace === true });
+    const reason = count(outcome, summary);
+    if (reason) failed.push({ ...withoutToken(entry), reason });
+    unproven = outcome.kind === 'unproven' ? unproven + 1 : 0;
+    const isFatal = outcome.kind === 'unproven' && outcome.cause === 'service_rejected';
+    if (isFatal || unproven === MAX_UNPROVEN) summary.stopped = `Stopped in line ${entry.line}: ${reason}.`;
+    bar.update(index + 1);
+    const calledProvider = outcome.kind !== 'skipped' && !(outcome.kind === 'connected' && outcome.isOld);
+    if (calledProvider) await clock.sleep(Math.max(0, 1000 / rate - (clock.monotonicMs() - startedMs)), interrupted);
+  }
+  bar.stop();
+  return summary;
+}
+
+/** Returns the reason of a line that failed. */
+function count(outcome: ImportOutcome, summary: Summary): string | undefined {
+  switch (outcome.kind) {
+    case 'connected':
+      if (outcome.isOld) summary.known += 1;
+      else summary.connected += 1;
+      return undefined;
+    case 'skipped':
+      summary.skipped += 1;
+      return undefined;
+    case 'failed':
+      return outcome.reason;
+    case 'unproven':
+      return UNPROVEN[outcome.cause];
+  }
+}
+
+function checkFile(file: string): void {
+  const { encryptionKeys } = loadKeysConfig(readEnvironment());
+  const { entries, failed } = readImportFile(file, new TokenCipher(encryptionKeys));
+  for (const { line, reason } of failed) printLine(`line ${line}: ${reason}`);
+  printLine(`${entries.length} of ${plural(entries.length + failed.length, 'line')} of ${file} can be imported.`);
+  if (failed.length > 0) throw new CommandError(`${plural(failed.length, 'line')} cannot be imported.`);
+}
+
+function toReportLine({ line, organizationId, realmId, reason }: FailedLine): string {
+  const identifiers = { organization_id: organizationId ?? null, realm_id: realmId ?? null };
+  return `${JSON.stringify({ line, ...identifiers, reason })}\n`;
+}

@@ -1,0 +1,68 @@
+import type { LostConnection, OrganizationId } from '../../models/connection.ts';
+import { CommandError } from '../command-error.ts';
+import { keyOf, organizationArgument, type SystemOption, systemVerb } from './arguments.ts';
+import { findConnection } from './find-connection.ts';
+import { forEachConnection } from './for-each-connection.ts';
+import { plural, printLine } from './output.ts';
+import { type OperatorServices, withServices } from './resources.ts';
+
+/** How one recovery ended, as the reason that it did not succeed; absent if it did. */
+type Failure = 'rejected' | 'unrecoverable' | 'unavailable';
+
+const EXPLANATIONS: Record<Failure, string> = {
+  rejected: 'its refresh token is still rejected: the user must connect again',
+  unrecoverable: 'its refresh token has expired or was deleted: the user must connect again',
+  unavailable: 'the provider is not available, or rejects this service: try again later',
+};
+
+/** `recover`: retries lost connections. */
+export function recoverCommand() {
+  return systemVerb('recover', 'Retries the lost connection of an organization, or all that are lost, now.')
+    .addArgument(organizationArgument('[organization]', 'its ID; by default, all'))
+    .action((organization: OrganizationId | undefined, options: SystemOption) =>
+      withServices({ readsCompanies: false }, (services) =>
+        organization ? recoverOne(services, organization, options) : recoverAll(services, options),
+      ),
+    );
+}
+
+async function recoverOne(services: OperatorServices, organization: OrganizationId, options: SystemOption) {
+  const connection = await findConnection(services.tokens, keyOf(organization, options));
+  if (connection.state === 'active') return printLine(`${organization} is not lost.`);
+  const failure = await recover(services, connection);
+  if (failure) throw new CommandError(`${organization} was not recovered: ${EXPLANATIONS[failure]}.`);
+  printLine(`Recovered ${organization}.`);
+}
+
+async function recoverAll(services: OperatorServices, { system }: SystemOption): Promise<void> {
+  const failures: Record<Failure, number> = { rejected: 0, unrecoverable: 0, unavailable: 0 };
+  const lost = { system, state: 'lost' } as const;
+  const { total, done } = await forEachConnection(services, lost, async (connection) => {
+    const failure = connection.state === 'lost' ? await recover(services, connection) : undefined;
+    if (failure) failures[failure] += 1;
+    return failure === 'unavailable' ? 'provider_down' : failure === 'unrecoverable' ? 'skipped' : 'done';
+  });
+  const recovered = done - failures.rejected - failures.unrecoverable - failures.unavailable;
+  printLine(
+    `Recovered ${recovered} of ${plural(total, 'lost connection')}; ${failures.rejected} rejected again, ${failures.unrecoverable} without a usable token.`,
+  );
+  if (failures.unavailable > 0 || done < total) {
+    throw new CommandError(`${total - done + failures.unavailable} were not tried to the end: run it again later.`);
+  }
+}
+
+async function recover({ tokenManager, clock }: OperatorServices, lost: LostConnection): Promise<Failure | undefined> {
+  const isUsable =
+    lost.tokens && lost.reason !== 'refresh_token_expired' && lost.tokens.refreshTokenExpiresAt > clock.now();
+  if (!isUsable) return 'unrecoverable';
+  const result = await tokenManager.recover(lost);
+  switch (result.outcome) {
+    case 'current':
+    case 'ended': // disconnected meanwhile
+      return undefined;
+    case 'deferred':
+      return 'unavailable';
+    case 'failed':
+      return result.error.failure === 'rejected' ? 'rejected' : 'unavailable';
+  }
+}

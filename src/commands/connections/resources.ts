@@ -1,0 +1,71 @@
+import { loadDatabaseConfig, loadOperatorConfig, readEnvironment } from '../../config/config.ts';
+import { buildServices, type Services } from '../../context.ts';
+import { ConnectionEventDatastore } from '../../datastores/connection-event-datastore.ts';
+import { ConnectionListDatastore } from '../../datastores/connection-list-datastore.ts';
+import { OAuthTokenDatastore } from '../../datastores/oauth-token-datastore.ts';
+import { PendingRevocationDatastore } from '../../datastores/pending-revocation-datastore.ts';
+import { openSession } from '../../db/session.ts';
+import { createLogger } from '../../observability/logger.ts';
+import { createMetrics } from '../../observability/metrics.ts';
+import { createStrategies } from '../../strategies/strategy-registry.ts';
+import { systemClock } from '../../utils/clock.ts';
+
+/** What a verb reads the database with, if it uses no token. */
+export interface Readers {
+  connectionList: ConnectionListDatastore;
+  events: ConnectionEventDatastore;
+  tokens: OAuthTokenDatastore;
+}
+
+/** What a verb acts with. */
+export type OperatorServices = Services & {
+  clock: typeof systemClock;
+  /** Aborted when the user interrupts the command: what has begun is finished first. */
+  interrupted: AbortSignal;
+};
+
+/** Runs a verb that only reads. It needs only DATABASE_URL. */
+export async function withReaders(work: (readers: Readers) => Promise<void>): Promise<void> {
+  const session = openSession(loadDatabaseConfig(readEnvironment()), systemClock);
+  try {
+    const shared = { session, clock: systemClock };
+    const events = new ConnectionEventDatastore({ ...shared, outbox: undefined });
+    const revocations = new PendingRevocationDatastore(shared);
+    const tokens = new OAuthTokenDatastore({ ...shared, events, revocations });
+    await work({ connectionList: new ConnectionListDatastore(shared), events, tokens });
+  } finally {
+    await session.close();
+  }
+}
+
+/** Runs a verb that uses tokens. @param readsCompanies whether it calls the provider's API */
+export async function withServices(
+  { readsCompanies }: { readsCompanies: boolean },
+  work: (services: OperatorServices) => Promise<void>,
+): Promise<void> {
+  const config = loadOperatorConfig(readEnvironment(), { readsCompanies });
+  const session = openSession(config.database, systemClock);
+  const services = buildServices({
+    session,
+    strategies: createStrategies(config, systemClock),
+    encryptionKeys: config.encryptionKeys,
+    stateSecrets: [], // no verb starts a flow
+    webhook: config.webhook,
+    clock: systemClock,
+    logger: await createLogger({ logLevel: 'silent', production: true }, process.stderr),
+    metrics: createMetrics(),
+  });
+  try {
+    await work({ ...services, clock: systemClock, interrupted: interruption() });
+  } finally {
+    await services.drain();
+    await session.close();
+  }
+}
+
+/** A refresh that is cut off loses a connection, so that a signal only asks the verb to stop. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => controller.abort());
+  return controller.signal;
+}

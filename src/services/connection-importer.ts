@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import type { TokenCipher } from '../crypto/token-cipher.ts';
+import type { ConnectionImportDatastore } from '../datastores/connection-import-datastore.ts';
+import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
+import type { ActiveConnection, ConnectionKey, NewConnection, PlainToken, RealmId } from '../models/connection.ts';
+import { nextMaintenanceAt } from '../models/maintenance.ts';
+import type { ProviderError } from '../strategies/provider-error.ts';
+import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
+import { type Clock, fromNow } from '../utils/clock.ts';
+import type { ConnectionChanges } from './connection-changes.ts';
+import type { ConnectionVerifier } from './connection-verifier.ts';
+import { isUsable } from './refresh-policy.ts';
+import type { TokenManager } from './token-manager.ts';
+
+/** Until the first refresh returns the real one. */
+const ASSUMED_LIFETIME_MS = 100 * 86_400_000;
+/** A provider that is not available is called so often for one connection. */
+const ATTEMPTS = 3;
+const DEFAULT_RETRY_SECONDS = 5;
+const MAX_RETRY_SECONDS = 120;
+
+/** A connection of another system. */
+export interface ForeignConnection extends ConnectionKey {
+  realmId: RealmId;
+  refreshToken: PlainToken;
+}
+
+/**
+ * How the import of one connection ended.
+ * - `connected`: it is stored and proven; `isOld`: an earlier import or the worker did both.
+ * - `skipped`: the organization has another connection.
+ * - `failed`: it is not connected; `reason` is for people.
+ * - `unproven`: it is stored, but the provider could not prove it.
+ */
+export type ImportOutcome =
+  | { kind: 'connected'; isOld: boolean }
+  | { kind: 'skipped' }
+  | { kind: 'failed'; reason: string }
+  | { kind: 'unproven'; cause: 'provider_down' | 'service_rejected' | 'company_denied' };
+
+interface Dependencies {
+  strategies: StrategyRegistry;
+  imports: ConnectionImportDatastore;
+  tokens: OAuthTokenDatastore;
+  cipher: TokenCipher;
+  tokenManager: TokenManager;
+  verifier: ConnectionVerifier;
+  changes: ConnectionChanges;
+  clock: Clock;
+}
+
+/**
+ * Imports connections. Each is stored before its refresh token is used, so that the token manager, here or in another
+ * process, never loses the one that replaces it.
+ */
+export class ConnectionImporter {
+  private readonly strategies: StrategyRegistry;
+  private readonly imports: ConnectionImportDatastore;
+  private readonly tokens: OAuthTokenDatastore;
+  private readonly cipher: TokenCipher;
+  private readonly tokenManager: TokenManager;
+  private readonly verifier: ConnectionVerifier;
+  private readonly changes: ConnectionChanges;
+  private readonly clock: Clock;
+  /** True once a company was proven: a denial is then not explained by the settings. */
+  private hasProven = false;
+
+  constructor(dependencies: Dependencies) {
+    this.strategies = dependencies.strategies;
+    this.imports = dependencies.imports;
+    this.tokens = dependencies.tokens;
+    this.cipher = dependencies.cipher;
+    this.tokenManager = dependencies.tokenManager;
+    this.verifier = dependencies.verifier;
+    this.changes = dependencies.changes;
+    this.clock = dependencies.clock;
+  }
+
+  /** Stores a connection and proves it. Safe to repeat. @param replaces whether it replaces another active connection */
+  async import(foreign: ForeignConnection, { replaces }: { replaces: boolean }): Promise<ImportOutcome> {
+    const connection = this.toConnection(foreign);
+    const { maintenance } = this.strategies.get(foreign.system).profile;
+    const next = nextMaintenanceAt({ ...connection, state: 'active' }, this.clock.now(), maintenance);
+    const stored = await this.imports.store(connection, { replaces, nextMaintenanceAt: next });
+    if (stored.kind === 'occupied') return { kind: 'skipped' };
+    if (stored.kind === 'stored') await this.changes.finish(foreign.system, stored.ended);
+    const current = await this.findImported(connection);
+    if (typeof current === 'string') return { kind: 'failed', reason: current };
+    return current.lastVerifiedAt ? { kind: 'connected', isOld: true } : this.prove(current);
+  }
+
+  private async prove(imported: ActiveConnection): Promise<ImportOutcome> {
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await this.tryToProve(imported);
+      if (outcome.kind !== 'retry') return outcome;
+      if (attempt === ATTEMPTS) return { kind: 'unproven', cause: 'provider_down' };
+      await this.clock.sleep(Math.min(outcome.afterSeconds ?? DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS) * 1000);
+    }
+  }
+
+  private async tryToProve(
+    imported: ActiveConnection,
+  ): Promise<ImportOutcome | { kind: 'retry'; afterSeconds?: number | undefined }> {
+    const current = await this.findImported(imported);
+    if (typeof current === 'string') return { kind: 'failed', reason: current };
+    // An import that was interrupted after its refresh has an access token that proves the company.
+    const refreshed = isUsable(current, this.clock.now()) ? current : await this.refresh(current);
+    if ('kind' in refreshed) return refreshed;
+    switch (await this.verifier.verifyCompany(refreshed, (denial) => this.isMismatch(denial))) {
+      case 'verified':
+        this.hasProven = true;
+        return { kind: 'connected', isOld: false };
+      case 'ended':
+        return { kind: 'failed', reason: 'company_mismatch: the token does not give access to this company' };
+      case 'denied':
+        return { kind: 'unproven', cause: 'company_denied' };
+      case 'provider_down':
+        return { kind: 'retry' };
+    }
+  }
+
+  private async refresh(connection: ActiveConnection) {
+    const result = await this.tokenManager.refresh(connection);
+    switch (result.outcome) {
+      case 'current':
+        return result.connection;
+      case 'ended':
+        return { kind: 'retry', afterSeconds: 0 } as const; // the next attempt finds out why
+      case 'deferred':
+        return { kind: 'retry', afterSeconds: result.retryAfterSeconds } as const;
+      case 'failed':
+        return result.error.failure === 'application_rejected'
+          ? ({ kind: 'unproven', cause: 'service_rejected' } as const)
+          : ({ kind: 'retry', afterSeconds: result.retryAfterSeconds } as const);
+    }
+  }
+
+  /** 401: the new token is not for this company. Anything else may be the wrong environment, until a company was proven. */
+  private isMismatch({ details }: ProviderError): boolean {
+    return details.status === 401 || this.hasProven;
+  }
+
+  /** Returns the imported connection if it is the organization's and active, otherwise the reason why it is not. */
+  private async findImported({
+    tokenId,
+    ...key
+  }: ConnectionKey & { tokenId: string }): Promise<ActiveConnection | string> {
+    const current = await this.tokens.findCurrent(key);
+    if (current?.tokenId !== tokenId)
+      return 'ended: this token was imported before, and its connection has ended since';
+    return current.state === 'lost' ? `${current.reason}: ${REASONS[current.reason]}` : current;
+  }
+
+  private toConnection({ refreshToken, ...foreign }: ForeignConnection): NewConnection {
+    const owner = { ...foreign, tokenId: importedTokenId({ ...foreign, refreshToken }) };
+    const tokens = this.cipher.encryptTokens(owner, {
+      accessToken: '' as PlainToken, // there is none yet: it counts as expired
+      accessTokenExpiresAt: this.clock.now(),
+      refreshToken,
+      refreshTokenExpiresAt: fromNow(this.clock, ASSUMED_LIFETIME_MS),
+      isRefreshExpiryAssumed: true,
+      authorizationExpiresAt: undefined,
+      intuitTid: undefined,
+    });
+    return { ...owner, companyName: undefined, tokens, lastVerifiedAt: undefined, intuitTid: undefined };
+  }
+}
+
+const REASONS = {
+  authorization_revoked: 'the refresh token was rejected: it is not the newest, was revoked, or is of another app',
+  rotation_lost: 'the refresh token was rejected after a refresh whose response was lost',
+  refresh_token_expired: 'the refresh token has expired',
+};
+
+/** A UUID that tells which token a connection was imported with, without revealing the token: it has 128 random bits or more. */
+function importedTokenId({ organizationId, system, realmId, refreshToken }: ForeignConnection): string {
+  const text = ['import', organizationId, system, realmId, refreshToken].join('\n');
+  const hex = createHash('sha256').update(text).digest('hex');
+  const variant = ((Number.parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(18, 20)}-${hex.slice(20, 32)}`;
+}

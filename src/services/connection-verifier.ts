@@ -1,0 +1,85 @@
+import type { MaintenanceDatastore } from '../datastores/maintenance-datastore.ts';
+import type { ActiveConnection } from '../models/connection.ts';
+import { nextMaintenanceAt } from '../models/maintenance.ts';
+import { logEvent } from '../observability/event-log.ts';
+import type { Logger } from '../observability/logger.ts';
+import { isProviderError, type ProviderError } from '../strategies/provider-error.ts';
+import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
+import type { Clock } from '../utils/clock.ts';
+import type { TokenManager } from './token-manager.ts';
+
+/**
+ * How the verification of a connection's company ended.
+ * - `verified`: the provider confirmed the company.
+ * - `denied`: the provider denies access to it; the connection remains, since its grant is alive.
+ * - `ended`: the same, for a connection that was never proven: it has ended.
+ * - `provider_down`: the provider could not tell.
+ */
+export type CompanyVerification = 'verified' | 'denied' | 'ended' | 'provider_down';
+
+interface Dependencies {
+  strategies: StrategyRegistry;
+  connections: MaintenanceDatastore;
+  tokenManager: TokenManager;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** Reads a connection's company again: a name that changed, or the proof of a connection that is unproven. */
+export class ConnectionVerifier {
+  private readonly strategies: StrategyRegistry;
+  private readonly connections: MaintenanceDatastore;
+  private readonly tokenManager: TokenManager;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+
+  constructor({ strategies, connections, tokenManager, clock, logger }: Dependencies) {
+    this.strategies = strategies;
+    this.connections = connections;
+    this.tokenManager = tokenManager;
+    this.clock = clock;
+    this.logger = logger;
+  }
+
+  /** Verifies with the access token as it is. @param endsUnproven decides whether a denial ends an unproven connection */
+  async verifyCompany(
+    connection: ActiveConnection,
+    endsUnproven: (denial: ProviderError) => boolean = () => true,
+  ): Promise<CompanyVerification> {
+    const { accessToken } = this.tokenManager.open(connection);
+    try {
+      const { name } = await this.strategies.get(connection.system).readCompany(connection.realmId, accessToken);
+      await this.connections.saveCompany(connection, name);
+      await this.schedule(connection);
+      return 'verified';
+    } catch (error) {
+      if (!isProviderError(error)) throw error;
+      if (error.failure !== 'rejected') return 'provider_down';
+      return this.deny(connection, error, endsUnproven(error));
+    }
+  }
+
+  private async deny(
+    connection: ActiveConnection,
+    error: ProviderError,
+    endsUnproven: boolean,
+  ): Promise<CompanyVerification> {
+    if (!connection.lastVerifiedAt && endsUnproven) {
+      const event = await this.connections.endUnproven(connection, error.details.intuitTid);
+      if (event) logEvent(this.logger, event);
+      return 'ended';
+    }
+    const { organizationId, realmId } = connection;
+    const event = 'maintenance.company_rejected';
+    this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, ...error.toLog() }, event);
+    if (connection.lastVerifiedAt) await this.schedule(connection); // the refresh succeeded: the grant is alive
+    return 'denied';
+  }
+
+  private async schedule(connection: ActiveConnection): Promise<void> {
+    const { maintenance } = this.strategies.get(connection.system).profile;
+    const now = this.clock.now();
+    const next = nextMaintenanceAt({ ...connection, lastVerifiedAt: now }, now, maintenance);
+    await this.connections.schedule(connection, next);
+  }
+}
