@@ -1,4 +1,4 @@
-import express, { type Express, type Router } from 'express';
+import express, { type Express, type Request, type RequestHandler, type Response, type Router } from 'express';
 import helmet from 'helmet';
 import type { Context } from './context.ts';
 import { AppError } from './errors.ts';
@@ -30,8 +30,6 @@ export function createApp(context: Context): Express {
   app.use(allowOrigins(config.frontendUrls, publicUrls));
   app.use(limitBody);
 
-  app.use(operationalRoutes(context));
-  app.use(createDocsRouter(context));
   const nativeRoots = strategies.all().flatMap(({ profile }) => profile.api.nativePath?.match(/^\/[^/]+/) ?? []);
   app.use(
     ['/api/v1', ...nativeRoots],
@@ -42,8 +40,8 @@ export function createApp(context: Context): Express {
     app.use(
       `/api/v1/oauth/${strategy.system}`,
       rememberMount,
+      createOAuthRouter(context, strategy), // first, since pages poll status
       createConnectRouter(context, strategy),
-      createOAuthRouter(context, strategy),
       createConnectionsRouter(context, strategy),
     );
     app.use(
@@ -52,6 +50,8 @@ export function createApp(context: Context): Express {
       createGatewayRouter(context, strategy),
     );
   }
+  app.use(operationalRoutes(context));
+  app.use(createDocsRouter(context));
 
   return complete(app, context);
 }
@@ -75,10 +75,10 @@ function createBase(context: Context): Express {
   const { config } = context;
   const app = express();
   app.disable('etag');
+  app.disable('x-powered-by');
   app.set('trust proxy', config.trustProxy);
   app.use(observeRequests({ ...context, patterns: new RoutePatterns(app) }));
-  app.use(helmet(securityHeaders(config.production)));
-  app.use(noStore);
+  app.use(constantHeaders(config.production));
   app.use(rejectUnparsable);
   return app;
 }
@@ -108,6 +108,20 @@ function isDecodable(path: string): boolean {
   }
 }
 
+/** Sets the headers that every response has. Helmet's are the same for all requests, and computed once. */
+function constantHeaders(production: boolean): RequestHandler {
+  const headers = new Map([['Cache-Control', 'no-cache, no-store']]);
+  const recorder = {
+    setHeader: (name: string, value: string) => headers.set(name, value),
+    removeHeader: (name: string) => headers.delete(name),
+  };
+  helmet(securityHeaders(production))({} as Request, recorder as unknown as Response, () => undefined);
+  return (_request, response, next) => {
+    response.setHeaders(headers);
+    next();
+  };
+}
+
 function securityHeaders(production: boolean): Parameters<typeof helmet>[0] {
   return {
     contentSecurityPolicy: {
@@ -123,8 +137,3 @@ function securityHeaders(production: boolean): Parameters<typeof helmet>[0] {
     strictTransportSecurity: production,
   };
 }
-
-const noStore: express.RequestHandler = (_request, response, next) => {
-  response.set('Cache-Control', 'no-cache, no-store');
-  next();
-};

@@ -84,6 +84,7 @@ const MAY_READ_TIME: Record<string, string[]> = {
   'src/lifecycle/connections.ts': ['setTimeout'], // a server's own limit of inactivity
   'src/db/migrations.ts': ['setTimeout'], // waits for another process, in commands that have no clock
   'src/observability/standard-output.ts': ['setImmediate'], // once per iteration of the event loop
+  'src/middleware/rate-limit.ts': ['Date.now'], // express-rate-limit's stores count by the process's own time
   'src/services/gateway.ts': ['AbortSignal.timeout'], // undici's own limit for draining a response that is discarded
 };
 
