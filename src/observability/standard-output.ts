@@ -10,7 +10,7 @@ const MAX_WAITING_BYTES = 4 * 1024 * 1024;
  * that nobody reads. The lines of one iteration of the event loop are written at once. The first line after dropped ones
  * says how many there were.
  */
-export function standardOutput(): DestinationStream {
+export function standardOutput(): DestinationStream & { flushSync(): void } {
   const { stdout } = process;
   const writeAll = stdout instanceof Socket && !stdout.isTTY ? writeToPipe : writeToFile;
   let lines = '';
@@ -23,6 +23,7 @@ export function standardOutput(): DestinationStream {
   stdout.on('error', () => undefined);
   process.on('exit', flush);
   return {
+    flushSync: flush, // called by pino after a fatal line
     write: (line) => {
       if (stdout.writableLength > MAX_WAITING_BYTES) {
         dropped += 1;
