@@ -10,7 +10,7 @@ import type { Target } from './load.ts';
 export interface BenchmarkEnvironment {
   service: ServiceProcess;
   status: { baseline: Target; service: Target; serviceOnLargeTable: Target };
-  gateway: { direct: Target; service: Target };
+  gateway: { direct: Target; baseline: Target; service: Target };
 }
 
 interface EnvironmentOptions {
@@ -44,7 +44,12 @@ export async function withEnvironment<T>(
     cleanUp.push(() => rm(logFolder, { recursive: true, force: true }));
     const upstream = await start({}, { args: script('upstream.ts') });
     const baseline = await start(
-      { NODE_ENV: 'production', DATABASE_URL: database.url },
+      {
+        NODE_ENV: 'production',
+        DATABASE_URL: database.url,
+        ENCRYPTION_KEY: encryptionKey,
+        QBO_API_BASE_URL: upstream.origin,
+      },
       { args: script('baseline.ts') },
     );
     const startService = async ({ url }: FilledDatabase, stdoutFile: string) =>
@@ -63,6 +68,7 @@ export async function withEnvironment<T>(
       },
       gateway: {
         direct: companyTarget(upstream, database, '/v3/company'),
+        baseline: companyTarget(baseline, database, '/api/v1/quickbooks'),
         service: companyTarget(service, database, '/api/v1/quickbooks'),
       },
     });

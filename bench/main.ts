@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { serverVersion } from '../test/support/own-database.ts';
 import { type BenchmarkEnvironment, withEnvironment } from './environment.ts';
 import { measureFernet } from './fernet.ts';
-import { closedLoop, openLoop, type Target } from './load.ts';
+import { closedLoop, openLoop, type Round, type Target } from './load.ts';
 import { residentBytes } from './process-usage.ts';
 import * as report from './report.ts';
 import { interleave } from './rounds.ts';
@@ -16,8 +16,11 @@ const { values } = parseArgs({ options: { short: { type: 'boolean', default: fal
 const FULL = { rounds: 7, seconds: 4, rows: 10_000, rowsOfLargeTable: 1_000_000, requests: 150_000 };
 const SHORT = { rounds: 3, seconds: 2, rows: 10_000, rowsOfLargeTable: 100_000, requests: 20_000 };
 const { rounds, seconds, rows, rowsOfLargeTable, requests } = values.short ? SHORT : FULL;
-const CONNECTIONS = 10;
-/** Requests per second on each connection: a load that leaves the process mostly idle. */
+/** Callers that send the next request when they have a response. */
+const CALLERS = 32;
+/** Callers that send requests at random times. */
+const RANDOM_CALLERS = 10;
+/** Requests per second of each of them: a load that leaves the process mostly idle. */
 const RATE = 20;
 
 const interruption = new Promise<never>((_, reject) => {
@@ -66,7 +69,7 @@ async function measure(environment: BenchmarkEnvironment): Promise<report.Figure
 
 async function measureStatus({ status }: BenchmarkEnvironment): Promise<report.Figure[]> {
   progress('status');
-  const load = { connections: CONNECTIONS, seconds };
+  const load = { connections: CALLERS, seconds };
   const { baseline, service, largeTable } = await interleave(
     {
       baseline: () => closedLoop(status.baseline, load),
@@ -75,22 +78,36 @@ async function measureStatus({ status }: BenchmarkEnvironment): Promise<report.F
     },
     rounds,
   );
+  const one = await compare(status, (target) => closedLoop(target, { connections: 1, seconds: seconds / 2 }));
   const name = `status, ${rowsOfLargeTable.toLocaleString('en')} rows, baseline ${rows.toLocaleString('en')} rows`;
-  return [...report.statusFigures(service, baseline), ...report.tableSizeFigures(name, largeTable, service)];
+  return [
+    ...report.throughputFigures(`status, ${CALLERS} callers`, 'status', service, baseline),
+    ...report.latencyFigures('status, one caller', 'status', one.service, one.baseline),
+    ...report.tableSizeFigures(name, largeTable, service),
+  ];
 }
 
 async function measureGateway({ gateway }: BenchmarkEnvironment): Promise<report.Figure[]> {
   progress('gateway');
-  const compare = (load: (target: Target) => ReturnType<typeof closedLoop>) =>
-    interleave({ direct: () => load(gateway.direct), service: () => load(gateway.service) }, rounds);
-  const one = await compare((target) => closedLoop(target, { connections: 1, seconds: seconds / 2 }));
-  const ten = await compare((target) => openLoop(target, { connections: CONNECTIONS, seconds, rate: RATE }));
-  const max = await compare((target) => closedLoop(target, { connections: CONNECTIONS, seconds: seconds / 2 }));
+  const max = await compare(gateway, (target) => closedLoop(target, { connections: CALLERS, seconds }));
+  const direct = { baseline: gateway.direct, service: gateway.service };
+  const one = await compare(direct, (target) => closedLoop(target, { connections: 1, seconds: seconds / 2 }));
+  const random = { connections: RANDOM_CALLERS, seconds, rate: RATE };
+  const ten = await compare(direct, (target) => openLoop(target, random));
+  const name = `gateway, ${RANDOM_CALLERS} callers at ${RATE} requests/s, baseline a direct call`;
   return [
-    ...report.gatewayLatencyFigures('gateway, one caller', one.service, one.direct),
-    ...report.gatewayLatencyFigures(`gateway, ten callers at ${RATE} requests/s`, ten.service, ten.direct),
-    ...report.gatewayThroughputFigures(max.service, max.direct),
+    ...report.throughputFigures(`gateway, ${CALLERS} callers`, 'gateway', max.service, max.baseline),
+    ...report.latencyFigures('gateway, one caller, baseline a direct call', 'gateway', one.service, one.baseline),
+    ...report.latencyFigures(name, 'gateway', ten.service, ten.baseline),
   ];
+}
+
+/** Measures the service and its baseline alternately. */
+async function compare(
+  { service, baseline }: { service: Target; baseline: Target },
+  load: (target: Target) => Promise<Round>,
+): Promise<{ service: Round; baseline: Round }> {
+  return interleave({ baseline: () => load(baseline), service: () => load(service) }, rounds);
 }
 
 /** Measures memory after `requests` more requests, status and gateway alternately. */
@@ -99,7 +116,7 @@ async function measureMemory({ service, status, gateway }: BenchmarkEnvironment)
   let count = 0;
   while (count < requests) {
     for (const target of [status.service, gateway.service]) {
-      count += (await closedLoop(target, { connections: CONNECTIONS, seconds })).requests;
+      count += (await closedLoop(target, { connections: CALLERS, seconds })).requests;
     }
   }
   return report.memoryFigure(count, await residentBytes(service.pid));
