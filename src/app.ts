@@ -8,7 +8,7 @@ import { browserRoute } from './middleware/browser-route.ts';
 import { createErrorHandler } from './middleware/error-handler.ts';
 import { limitBody } from './middleware/limit-body.ts';
 import { observeRequests, rememberMount } from './middleware/observe-requests.ts';
-import { rejectUnparsable } from './middleware/reject-unparsable.ts';
+import { preferRejection, rejectUnparsable } from './middleware/reject-unparsable.ts';
 import { RoutePatterns } from './middleware/route-patterns.ts';
 import { createConnectRouter } from './routes/connect.ts';
 import { createConnectionsRouter } from './routes/connections.ts';
@@ -95,6 +95,7 @@ function complete(app: Express, { logger, returnPages }: Context): Express {
     if (!isDecodable(request.path)) throw new AppError('invalid_request', { detail: 'path cannot be decoded' });
     throw new AppError('not_found');
   });
+  app.use(preferRejection);
   app.use(createErrorHandler(logger, returnPages));
   return app;
 }

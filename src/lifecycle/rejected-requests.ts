@@ -65,6 +65,7 @@ function responseTo(request: IncomingMessage, socket: Socket): ServerResponse<In
 
 /** Fails whoever reads the body, now or later. If nobody does, the response does not depend on it. */
 function failBody(request: IncomingMessage, rejection: AppError): void {
+  request.rejection = rejection;
   if (request.listenerCount('error') > 0) request.emit('error', rejection);
   request.on('newListener', (event) => {
     if (event === 'error') queueMicrotask(() => request.emit('error', rejection));

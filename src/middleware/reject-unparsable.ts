@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { RequestHandler } from 'express';
+import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { AppError } from '../errors.ts';
 
 declare module 'http' {
@@ -19,6 +19,11 @@ export const rejectUnparsable: RequestHandler = (request, response, next) => {
   if (!rejection) return next();
   response.set('Connection', 'close');
   throw rejection;
+};
+
+/** Reports why a body broke off, whatever a handler made of that. */
+export const preferRejection: ErrorRequestHandler = (thrown, request, _response, next) => {
+  next(request.rejection ?? thrown);
 };
 
 /** What Node's parser does not check, or responds to by itself. */
