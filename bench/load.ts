@@ -50,14 +50,14 @@ export async function closedLoop(target: Target, { connections, seconds }: Close
       const run = autocannon(options, (error, result) => (error ? reject(error) : resolve(result)));
       run.on('response', (_client, _status, _bytes, milliseconds) => latencies.push(milliseconds));
     });
-    return non2xx + errors + timeouts + mismatches;
+    return { non2xx, errors, timeouts, mismatches };
   });
 }
 
 /** Each connection sends requests at random instants, at a fixed mean rate. Rejects if a response is not as expected. */
 export async function openLoop(target: Target, { connections, seconds, rate }: OpenLoop): Promise<Round> {
   return measure(target, async (latencies) => {
-    let unexpected = 0;
+    let mismatches = 0;
     const endsAt = performance.now() + seconds * 1000;
     const call = async () => {
       const client = new Client(target.server.origin);
@@ -68,25 +68,30 @@ export async function openLoop(target: Target, { connections, seconds, rate }: O
         const { statusCode, body } = await client.request({ method: 'GET', path, headers: target.headers });
         const isExpected = (await body.text()).includes(target.expectedText) && statusCode === 200;
         latencies.push(performance.now() - startedAt);
-        if (!isExpected) unexpected += 1;
+        if (!isExpected) mismatches += 1;
       }
       await client.close();
     };
     await Promise.all(Array.from({ length: connections }, call));
-    return unexpected;
+    return { mismatches };
   });
 }
 
-/** @param send adds the latency of each response, and returns the number of unexpected ones */
-async function measure({ server }: Target, send: (latencies: number[]) => Promise<number>): Promise<Round> {
+/** @param send adds the latency of each response, and counts what went wrong by its kind */
+async function measure(
+  { server }: Target,
+  send: (latencies: number[]) => Promise<Record<string, number>>,
+): Promise<Round> {
   const latencies: number[] = [];
   const cpuBefore = await cpuMicroseconds(server.pid);
   const startedAt = performance.now();
-  const unexpected = await send(latencies);
+  const faults = await send(latencies);
   const seconds = (performance.now() - startedAt) / 1000;
   const cpu = (await cpuMicroseconds(server.pid)) - cpuBefore;
   const requests = latencies.length;
-  if (unexpected > 0 || requests === 0) throw new Error(`${unexpected} of ${requests} responses were not as expected`);
+  if (requests === 0 || Object.values(faults).some((count) => count > 0)) {
+    throw new Error(`${requests} responses from ${server.origin}, of which not as expected: ${JSON.stringify(faults)}`);
+  }
   latencies.sort((a, b) => a - b);
   const percentile = (share: number) => latencies[Math.floor(requests * share)] ?? Number.NaN;
   return { requests, perSecond: requests / seconds, p50: percentile(0.5), p99: percentile(0.99), cpu: cpu / requests };
