@@ -9,8 +9,9 @@ import { ENCRYPTION_KEY } from '../support/environment.ts';
 import { useHarness } from '../support/harness.ts';
 import { foreignLines, foreignToken, toCsv, toJsonLines } from '../support/imports.ts';
 import { BUILT, Operator, operatorVariables } from '../support/operator.ts';
-import { runToEnd } from '../support/processes.ts';
+import { run, runToEnd } from '../support/processes.ts';
 import { PREFIX } from '../support/requests.ts';
+import { until } from '../support/until.ts';
 
 const VERBS = ['list', 'show', 'events', 'disconnect', 'recover', 'recount', 'verify', 'import', 'erase'];
 
@@ -25,13 +26,7 @@ describe('npm run connections', () => {
   beforeEach(() => {
     for (const path of [file, report]) rmSync(path, { force: true });
   });
-  afterAll(() => {
-    const printed = [...operator.output, ...written].join('\n');
-    expect(printed).not.toBe('');
-    expect([...harness.secrets].filter((secret) => printed.includes(secret))).toEqual([]);
-    expect(printed).not.toMatch(/gAAAA|AB11|eyJ/);
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(() => rmSync(folder, { recursive: true }));
 
   describe('list', () => {
     it('prints an aligned table, and with --json an array with the fields of the API', async () => {
@@ -316,6 +311,21 @@ describe('npm run connections', () => {
       });
     });
 
+    it('finishes the line in progress when it is interrupted, and resumes', async () => {
+      writeFileSync(file, toCsv(await foreignLines(harness.simulator, 3)));
+      const release = harness.simulator.hold({ on: 'token', kind: 'slow' });
+      const importing = run(BUILT, ['connections', 'import', file], operatorVariables(harness));
+      await until(() => harness.refreshes() > 0);
+      const ended = importing.kill('SIGINT');
+      release();
+      expect([await ended, importing.stderr()]).toEqual([1, 'Interrupted. Run it again to resume.\n']);
+      expect(importing.stdout()).toMatch(/^Imported 1 of 3 lines; .* 0 failed\.\n$/);
+      expect(await operator.run('import', file)).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/^Imported 2 of 3/),
+      });
+    });
+
     it.each([
       ['a file that is not there', undefined, /^Cannot use .*: ENOENT\.\n$/],
       [
@@ -388,5 +398,12 @@ describe('npm run connections', () => {
       const { code, stdout } = await operator.run(verb, '--help');
       expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`^Usage: connections ${verb}`))]);
     }
+  });
+
+  it('has printed and reported no token in any of this', () => {
+    const printed = [...operator.output, ...written].join('\n');
+    expect([harness.secrets.size > 50, printed.length > 5_000]).toEqual([true, true]);
+    expect([...harness.secrets].filter((secret) => printed.includes(secret))).toEqual([]);
+    expect(printed).not.toMatch(/gAAAA|AB11|eyJ/);
   });
 });
