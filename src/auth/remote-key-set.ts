@@ -1,9 +1,17 @@
-import { createRemoteJWKSet, customFetch, type FetchImplementation, type JWTVerifyGetKey } from 'jose';
+import {
+  type CryptoKey,
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  type FetchImplementation,
+  type JWTVerifyGetKey,
+  type RemoteJWKSet,
+} from 'jose';
 import { z } from 'zod';
 import type { Clock } from '../utils/clock.ts';
 
 /** The key set is fetched again when it is old, or, at most this often, for a key that it does not contain. */
-const OPTIONS = { cacheMaxAge: 10 * 60_000, cooldownDuration: 30_000, timeoutDuration: 3_000 };
+const OPTIONS = { cacheMaxAge: 10 * 60_000, cooldownDuration: 5_000, timeoutDuration: 3_000 };
 
 /** After a failed fetch, no other one is attempted for this long, however many callers need it. */
 const FAILURE_COOLDOWN_MS = 5_000;
@@ -16,21 +24,43 @@ export class KeySetUnavailableError extends Error {
   override readonly name = 'KeySetUnavailableError';
 }
 
-/** Returns the keys of the set at a URL; while it cannot be fetched, those that were fetched last, for a day. @throws KeySetUnavailableError */
-export function remoteKeySet(url: string, clock: Clock): JWTVerifyGetKey {
-  const last = new LastFetched(clock);
-  const keys = createRemoteJWKSet(new URL(url), { ...OPTIONS, [customFetch]: (...request) => last.fetch(...request) });
-  return async (header, token) => {
-    const key = await keys(header, token);
-    last.text(); // jose keeps keys for minutes after they became too old
-    return key;
-  };
+/** The keys of the set at a URL; while it cannot be fetched, those that were fetched last, for a day. */
+export class RemoteKeySet {
+  private readonly last: LastFetched;
+  private readonly keys: RemoteJWKSet;
+
+  constructor(url: string, clock: Clock) {
+    this.last = new LastFetched(clock);
+    const fetch: FetchImplementation = (...request) => this.last.fetch(...request);
+    this.keys = createRemoteJWKSet(new URL(url), { ...OPTIONS, [customFetch]: fetch });
+  }
+
+  /** Returns the key that a JWT names. @throws jose's errors; KeySetUnavailableError */
+  async find(...[header, token]: Parameters<JWTVerifyGetKey>): Promise<CryptoKey> {
+    const { kid, ...withoutId } = header ?? {};
+    try {
+      return await this.keys(this.last.hasIds ? header : withoutId, token);
+    } catch (error) {
+      const wasFetchedNow = error instanceof errors.JWKSNoMatchingKey && kid !== undefined && !this.last.hasIds;
+      if (!wasFetchedNow) throw error;
+      return await this.keys(withoutId, token);
+    } finally {
+      this.last.text(); // jose keeps keys for minutes after they became too old
+    }
+  }
+
+  /** Fetches the set again, unless it was fetched a moment ago. Returns whether it did. */
+  async refresh(): Promise<boolean> {
+    if (this.keys.coolingDown) return false;
+    await this.keys.reload();
+    return true;
+  }
 }
 
 /** Fetches a key set; if that fails, returns the last one that was fetched. */
 class LastFetched {
   private readonly clock: Clock;
-  private content: { text: string; at: number } | undefined;
+  private content: { text: string; at: number; hasIds: boolean } | undefined;
   private failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
@@ -41,12 +71,17 @@ class LastFetched {
     const startedAt = this.clock.monotonicMs();
     if (startedAt - this.failedAt > FAILURE_COOLDOWN_MS) {
       try {
-        this.content = { text: await fetchKeySet(...request), at: startedAt };
+        this.content = { ...(await fetchKeySet(...request)), at: startedAt };
       } catch {
         this.failedAt = this.clock.monotonicMs();
       }
     }
     return new Response(this.text());
+  }
+
+  /** False if the keys have no IDs, so that the one that a token has says nothing. */
+  get hasIds(): boolean {
+    return this.content?.hasIds ?? true;
   }
 
   /** @throws KeySetUnavailableError if there is none, or if it is too old */
@@ -59,12 +94,12 @@ class LastFetched {
 }
 
 /** RFC 7517 §5. */
-const keySet = z.object({ keys: z.array(z.object({ kty: z.string() })) });
+const keySet = z.object({ keys: z.array(z.object({ kty: z.string(), kid: z.string().optional() })) });
 
-async function fetchKeySet(...[url, options]: Parameters<FetchImplementation>): Promise<string> {
+async function fetchKeySet(...[url, options]: Parameters<FetchImplementation>) {
   const response = await fetch(url, options);
   const text = await response.text();
-  const isKeySet = response.status === 200 && keySet.safeParse(JSON.parse(text)).success;
-  if (!isKeySet) throw new Error('the response is not a key set');
-  return text;
+  if (response.status !== 200) throw new Error('the response is not a key set');
+  const { keys } = keySet.parse(JSON.parse(text));
+  return { text, hasIds: keys.some(({ kid }) => kid !== undefined) };
 }

@@ -55,7 +55,9 @@ export interface Config {
     /** `scopes` is absent if the key has all. */
     apiKeys: { name: string; key: string; scopes?: Scope[] | undefined }[];
     /** Absent if users' JWTs are not accepted. */
-    jwt: { jwksUrl: string; issuer: string; audience: string; organizationClaim: string } | undefined;
+    jwt:
+      | { jwksUrl: string; issuers: string[]; audiences: string[]; audienceClaim: string; organizationClaim: string }
+      | undefined;
     /** True if a JWT has only the scopes that it names. */
     jwtNamesScopes: boolean;
     /** True if the operator chose to require no credentials. */
@@ -66,7 +68,7 @@ export interface Config {
   /** An idle connection is verified after this time; absent if it never is. */
   verifyIdleMs: number | undefined;
   /** Where events are posted; absent if they are not. */
-  webhook: { url: string; secret: string } | undefined;
+  webhook: { url: string; secrets: string[] } | undefined;
   /** Express' `trust proxy`. */
   trustProxy: false | number | string[];
 }
@@ -126,8 +128,9 @@ export function loadConfig(environment: Environment): Config {
         env.AUTH_JWKS_URL && env.AUTH_ISSUER && env.AUTH_AUDIENCE
           ? {
               jwksUrl: env.AUTH_JWKS_URL,
-              issuer: env.AUTH_ISSUER,
-              audience: env.AUTH_AUDIENCE,
+              issuers: env.AUTH_ISSUER,
+              audiences: env.AUTH_AUDIENCE,
+              audienceClaim: env.AUTH_AUDIENCE_CLAIM,
               organizationClaim: env.AUTH_ORGANIZATION_CLAIM,
             }
           : undefined,
@@ -218,8 +221,8 @@ function quickbooksOf(
 }
 
 function webhookOf(env: Pick<Values, 'EVENTS_WEBHOOK_URL' | 'EVENTS_WEBHOOK_SECRET'>): Config['webhook'] {
-  const { EVENTS_WEBHOOK_URL: url, EVENTS_WEBHOOK_SECRET: secret } = env;
-  return url && secret ? { url, secret } : undefined;
+  const { EVENTS_WEBHOOK_URL: url, EVENTS_WEBHOOK_SECRET: secrets } = env;
+  return url && secrets ? { url, secrets } : undefined;
 }
 
 function verifyIdleMsOf({ VERIFY_IDLE_HOURS: hours }: Pick<Values, 'VERIFY_IDLE_HOURS'>): number | undefined {

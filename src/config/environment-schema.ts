@@ -12,10 +12,11 @@ import {
   parsedUrl,
   required,
   trustProxy,
-  webhookSecret,
+  webhookSecrets,
   wholeNumber,
   withoutTrailingSlash,
   word,
+  words,
 } from './variable-types.ts';
 
 /** Variables by name, as a process receives them. */
@@ -67,9 +68,10 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
     CONNECT_CONFIRMATION: flag('false'),
     API_KEYS: needsCallers ? z.never('is required, or AUTH_JWKS_URL, or AUTH_DISABLED=true') : apiKeys().optional(),
     AUTH_JWKS_URL: allOrNone(urlWithQuery),
-    AUTH_ISSUER: allOrNone(required()),
-    AUTH_AUDIENCE: allOrNone(required()),
-    AUTH_ORGANIZATION_CLAIM: z.string().default('organization_id'),
+    AUTH_ISSUER: allOrNone(words()),
+    AUTH_AUDIENCE: allOrNone(words()),
+    AUTH_ORGANIZATION_CLAIM: word().default('organization_id'),
+    AUTH_AUDIENCE_CLAIM: word().default('aud'),
     AUTH_SCOPES: flag('false'),
     AUTH_DISABLED: flag('false').refine(
       (disabled) => !disabled || !hasCallers,
@@ -81,7 +83,7 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
     WORKER_ENABLED: flag('true'),
     VERIFY_IDLE_HOURS: wholeNumber(0, 8_760).default(24),
     EVENTS_WEBHOOK_URL: given['EVENTS_WEBHOOK_SECRET'] ? urlWithQuery : urlWithQuery.optional(),
-    EVENTS_WEBHOOK_SECRET: given['EVENTS_WEBHOOK_URL'] ? webhookSecret() : webhookSecret().optional(),
+    EVENTS_WEBHOOK_SECRET: given['EVENTS_WEBHOOK_URL'] ? webhookSecrets() : webhookSecrets().optional(),
     PROVIDER_TIMEOUT_MS: wholeNumber(100, 20_000).default(10_000),
     SIMULATOR_PORT: wholeNumber(1, 65_535).default(DEFAULT_SIMULATOR_PORT),
   });

@@ -16,6 +16,11 @@ export function word() {
   return required().regex(/^[\x21-\x7e]+$/, 'must not contain whitespace or characters outside ASCII');
 }
 
+/** Comma-separated words, each of which must be set. */
+export function words() {
+  return list((item) => word().safeParse(item).success, 'must be one or several, comma-separated, without whitespace');
+}
+
 /** `true` or `false`. */
 export function flag(defaultValue: 'true' | 'false') {
   return z
@@ -97,12 +102,12 @@ export function apiKeys() {
     );
 }
 
-/** A secret as Standard Webhooks writes it: 24 to 64 bytes in base64, with the prefix `whsec_` or without. */
-export function webhookSecret() {
-  return required().refine((text) => {
+/** Comma-separated secrets as Standard Webhooks writes them: 24 to 64 bytes in base64, with the prefix `whsec_` or without. */
+export function webhookSecrets() {
+  return list((text) => {
     const bytes = Buffer.from(text.replace(/^whsec_/, ''), 'base64');
     return /^(whsec_)?[A-Za-z0-9+/]+={0,2}$/.test(text) && bytes.length >= 24 && bytes.length <= 64;
-  }, 'must be 24 to 64 bytes in base64, with or without the prefix whsec_');
+  }, 'must be 24 to 64 bytes in base64, with or without the prefix whsec_, or several, comma-separated');
 }
 
 /** Express' `trust proxy`. */

@@ -19,7 +19,8 @@ const DROP_MS = 3 * 24 * 60 * MINUTE_MS;
 const TOO_OLD_MS = DROP_MS + 24 * 60 * MINUTE_MS;
 
 interface Dependencies {
-  receiver: { url: string; secret: string };
+  /** A delivery is signed with each of the secrets. */
+  receiver: { url: string; secrets: readonly string[] };
   events: ConnectionEventDatastore;
   queues: WebhookQueueDatastore;
   clock: Clock;
@@ -33,7 +34,7 @@ export class WebhookJob implements Job<WebhookQueue> {
   readonly intervalMs = 1_000;
   readonly pauseMs = 0;
   private readonly url: string;
-  private readonly signer: Webhook;
+  private readonly signers: Webhook[];
   private readonly agent = new Agent({ connect: { timeout: TIMEOUT_MS } });
   private readonly events: ConnectionEventDatastore;
   private readonly queues: WebhookQueueDatastore;
@@ -43,7 +44,7 @@ export class WebhookJob implements Job<WebhookQueue> {
 
   constructor({ receiver, events, queues, clock, logger }: Dependencies) {
     this.url = receiver.url;
-    this.signer = new Webhook(receiver.secret);
+    this.signers = receiver.secrets.map((secret) => new Webhook(secret));
     this.events = events;
     this.queues = queues;
     this.clock = clock;
@@ -116,7 +117,7 @@ export class WebhookJob implements Job<WebhookQueue> {
           'content-type': 'application/json',
           'webhook-id': event.eventId,
           'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
-          'webhook-signature': this.signer.sign(event.eventId, sentAt, body),
+          'webhook-signature': this.signers.map((signer) => signer.sign(event.eventId, sentAt, body)).join(' '),
         },
         body,
         dispatcher: this.agent,

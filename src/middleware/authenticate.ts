@@ -63,7 +63,7 @@ function identifyByLink(links: ConnectLinks, text: string, system: AccountingSys
     caller: {
       actor: link.actor,
       account: undefined,
-      organizations: { kind: 'one', id: link.organizationId },
+      organizations: { kind: 'only', ids: [link.organizationId] },
       scopes: new Set(['connections:write']),
     } as const,
   };

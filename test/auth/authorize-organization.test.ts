@@ -9,17 +9,17 @@ const ACME = 'acme' as OrganizationId;
 describe('authorizeOrganization', () => {
   it.each<[caller: string, Organizations]>([
     ['may act for every organization', { kind: 'all' }],
-    ['may act for this organization', { kind: 'one', id: ACME }],
+    ['may act for this organization', { kind: 'only', ids: [ACME] }],
   ])('accepts a caller that %s', (_, organizations) => {
     expect(() => authorizeOrganization(callerOf(organizations), ACME)).not.toThrow();
   });
 
   it.each<[caller: string, Organizations]>([
-    ['may act for another organization', { kind: 'one', id: 'globex' as OrganizationId }],
-    ['may act for one with other capitals', { kind: 'one', id: 'ACME' as OrganizationId }],
-    ['may act for one that begins like this one', { kind: 'one', id: 'acme-2' as OrganizationId }],
-    ['may act for one without a name', { kind: 'one', id: '' as OrganizationId }],
-    ['may act for no organization', { kind: 'none' }],
+    ['may act for another organization', { kind: 'only', ids: ['globex' as OrganizationId] }],
+    ['may act for one with other capitals', { kind: 'only', ids: ['ACME' as OrganizationId] }],
+    ['may act for one that begins like this one', { kind: 'only', ids: ['acme-2' as OrganizationId] }],
+    ['may act for one without a name', { kind: 'only', ids: ['' as OrganizationId] }],
+    ['may act for no organization', { kind: 'only', ids: [] }],
   ])('rejects a caller that %s', (_, organizations) => {
     let thrown: unknown;
     try {

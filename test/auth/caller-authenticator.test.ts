@@ -21,8 +21,9 @@ function authenticatorOf(settings: Partial<Config['callers']>): CallerAuthentica
 describe('CallerAuthenticator', () => {
   const jwt = {
     jwksUrl: 'http://127.0.0.1/',
-    issuer: ISSUER,
-    audience: AUDIENCE,
+    issuers: [ISSUER],
+    audiences: [AUDIENCE],
+    audienceClaim: 'aud',
     organizationClaim: 'organization_id',
   };
 
@@ -69,7 +70,13 @@ describe('CallerAuthenticator with JWTs', () => {
   let keySet: KeySet;
   let authenticator: CallerAuthenticator;
   const jwt = (changes: object = {}) => ({
-    ...{ jwksUrl: keySet.url, issuer: ISSUER, audience: AUDIENCE, organizationClaim: 'organization_id' },
+    ...{
+      jwksUrl: keySet.url,
+      issuers: [ISSUER],
+      audiences: [AUDIENCE],
+      audienceClaim: 'aud',
+      organizationClaim: 'organization_id',
+    },
     ...changes,
   });
   const authenticate = (token: string, by = authenticator) => by.authenticate(`Bearer ${token}`);
@@ -83,7 +90,7 @@ describe('CallerAuthenticator with JWTs', () => {
 
   it.each(ALGORITHMS)('identifies the user and the organization of a JWT signed with %s', async (kid) => {
     const caller = await authenticate(await keySet.sign({}, { kid }));
-    expect(caller).toEqual({ actor: 'user-7', account: 'jwt:user-7', organizations: { kind: 'one', id: 'acme' } });
+    expect(caller).toEqual({ actor: 'user-7', account: 'jwt:user-7', organizations: { kind: 'only', ids: ['acme'] } });
   });
 
   it.each([
@@ -109,19 +116,19 @@ describe('CallerAuthenticator with JWTs', () => {
     await expectRejected(await keySet.sign(claims() as JWTPayload));
   });
 
-  it.each([undefined, '', null, 7, true, ['acme'], { id: 'acme' }])(
+  it.each([undefined, '', null, 7, true, [7], { id: 'acme' }])(
     'lets a user whose organization claim is %j act for no organization',
     async (organization_id) => {
       const { organizations } = await authenticate(await keySet.sign({ organization_id }));
-      expect(organizations).toEqual({ kind: 'none' });
+      expect(organizations).toEqual({ kind: 'only', ids: [] });
     },
   );
 
   it('reads the organization from the configured claim and from no other', async () => {
     const other = authenticatorOf({ jwt: jwt({ organizationClaim: 'https://octup.example/tenant' }) });
     const token = await keySet.sign({ 'https://octup.example/tenant': 'globex' });
-    expect(await authenticate(token, other)).toMatchObject({ organizations: { kind: 'one', id: 'globex' } });
-    expect(await authenticate(await keySet.sign(), other)).toMatchObject({ organizations: { kind: 'none' } });
+    expect(await authenticate(token, other)).toMatchObject({ organizations: { kind: 'only', ids: ['globex'] } });
+    expect(await authenticate(await keySet.sign(), other)).toMatchObject({ organizations: { kind: 'only', ids: [] } });
   });
 
   it('limits the actor to the length of its column, and counts the whole subject', async () => {

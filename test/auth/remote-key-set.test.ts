@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { generateKeyPair } from 'jose';
 import { CallerAuthenticator } from '../../src/auth/caller-authenticator.ts';
 import { codeOf, HOURS, MINUTES, SECONDS } from '../support/harness.ts';
 import { AUDIENCE, ISSUER, type KeySet, startKeySet } from '../support/key-set.ts';
@@ -26,7 +27,10 @@ describe('the remote key set', () => {
     clock.freeze();
     // jose, which caches the keys, has no other clock than this one
     jest.spyOn(Date, 'now').mockImplementation(() => clock.now().getTime());
-    const jwt = { jwksUrl: keySet.url, issuer: ISSUER, audience: AUDIENCE, organizationClaim: 'organization_id' };
+    const jwt = {
+      ...{ jwksUrl: keySet.url, issuers: [ISSUER], audiences: [AUDIENCE] },
+      ...{ audienceClaim: 'aud', organizationClaim: 'organization_id' },
+    };
     authenticator = new CallerAuthenticator({ apiKeys: [], jwt, jwtNamesScopes: false, disabled: false }, clock);
   });
   afterEach(async () => {
@@ -49,12 +53,34 @@ describe('the remote key set', () => {
     expect(keySet.fetches).toBe(1);
   });
 
-  it('is fetched again for a key that was added, after a pause', async () => {
+  it('is fetched again for a key that was added, after a pause of seconds', async () => {
     await authenticate();
     await keySet.add('ES256', 'new');
     expect(await authenticate({ kid: 'new' })).toBe('unauthorized');
-    clock.advance(31 * SECONDS);
+    clock.advance(6 * SECONDS);
     expect([await authenticate({ kid: 'new' }), keySet.fetches]).toEqual(['it succeeded', 2]);
+  });
+
+  it('is fetched again for a key that replaced another one under the same ID, and not for every forged token', async () => {
+    await authenticate();
+    await keySet.replace('ES256', await generateKeyPair('ES256', { extractable: true }));
+    clock.advance(6 * SECONDS);
+    expect([await authenticate(), keySet.fetches]).toEqual(['it succeeded', 2]);
+    await keySet.replace('ES256', await generateKeyPair('ES256', { extractable: true }), false);
+    clock.advance(6 * SECONDS);
+    for (let round = 0; round < 3; round += 1) expect(await authenticateMany()).toEqual(['unauthorized']);
+    expect(keySet.fetches).toBe(3);
+  });
+
+  it('may have no key IDs, whether the tokens have them or not: every key is tried', async () => {
+    await keySet.add('ES256', 'second');
+    keySet.removeIds();
+    expect([await authenticate({ kid: 'second' }), await authenticate({ kid: 'ES256' })]).toEqual(
+      Array(2).fill('it succeeded'),
+    );
+    const unnamed = await keySet.sign({}, { kid: 'second' }, false);
+    expect(await codeOf(authenticator.authenticate(`Bearer ${unnamed}`))).toBe('it succeeded');
+    expect(keySet.fetches).toBe(1);
   });
 
   it.each<[string, KeySet['response']]>([

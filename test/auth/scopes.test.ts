@@ -4,7 +4,7 @@ import { authorizeScope } from '../../src/auth/scopes.ts';
 import type { OrganizationId } from '../../src/models/connection.ts';
 import { SCOPES, type Scope } from '../../src/models/scope.ts';
 
-const ONE: Organizations = { kind: 'one', id: 'acme' as OrganizationId };
+const ONE: Organizations = { kind: 'only', ids: ['acme' as OrganizationId] };
 const ALL: Organizations = { kind: 'all' };
 
 describe('authorizeScope', () => {
@@ -23,7 +23,12 @@ describe('authorizeScope', () => {
       [...SCOPES, 'ledgerly:write'].filter((name) => name !== 'connections:list'),
     ],
     ['a user never lists all organizations', ONE, ['connections:list', 'quickbooks:read'], ['quickbooks:read']],
-    ['a user of no organization never lists them', { kind: 'none' } as Organizations, ['connections:list'], []],
+    [
+      'a user of no organization never lists them',
+      { kind: 'only', ids: [] } as Organizations,
+      ['connections:list'],
+      [],
+    ],
   ])('%s', (_, organizations, scopes, expected) => {
     const caller: Caller = { actor: 'x', account: 'x', organizations, scopes: scopes && new Set(scopes) };
     expect([...SCOPES, 'ledgerly:write' as Scope].filter((scope) => permits(caller, scope)).sort()).toEqual(

@@ -22,6 +22,7 @@ const OPTIONAL = {
   AUTH_ISSUER: 'https://id.octup.com/',
   AUTH_AUDIENCE: 'accounting',
   AUTH_ORGANIZATION_CLAIM: 'organization',
+  AUTH_AUDIENCE_CLAIM: 'client_id',
   AUTH_SCOPES: 'true',
   RATE_LIMIT_PER_MINUTE: '10',
   WORKER_ENABLED: 'false',
@@ -64,6 +65,7 @@ describe('the environment schema', () => {
     ['QBO_CLIENT_SECRET', ['the secret', 'first\nsecond']],
     ['KEEP_ALIVE_TIMEOUT_MS', ['0', '999', '65s', '3600001']],
     ['SHUTDOWN_DELAY_MS', ['-1', '300001', '5s']],
+    ['AUTH_ORGANIZATION_CLAIM', ['organization id']],
     ['PROVIDER_TIMEOUT_MS', ['0', '99', '60001', '10s', '1000.5']],
   ])('rejects invalid values of %s without quoting them: %j', (name, values) => {
     for (const value of values) {

@@ -111,9 +111,17 @@ describe('a request with', () => {
     },
   );
 
-  it.each([undefined, '', 7, ['acme']])('a JWT whose organization is %j returns 403', async (organization_id) => {
-    const response = await call(`${PREFIX}/status/acme`, await keySet.sign({ organization_id }));
-    expect(problemOf(response)).toBe('forbidden');
+  it.each([undefined, '', 7, [], ['globex'], [['acme']]])(
+    'a JWT whose organization is %j returns 403',
+    async (organization_id) => {
+      const response = await call(`${PREFIX}/status/acme`, await keySet.sign({ organization_id }));
+      expect(problemOf(response)).toBe('forbidden');
+    },
+  );
+
+  it('a JWT that names several organizations returns 200 for each of them', async () => {
+    const response = await call(`${PREFIX}/status/acme`, await keySet.sign({ organization_id: ['globex', 'acme'] }));
+    expect(response.status).toBe(200);
   });
 
   it.each([

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { Webhook } from 'standardwebhooks';
 import { describeEachDatabase } from '../support/databases.ts';
@@ -72,6 +72,20 @@ describeEachDatabase('webhooks', (createDatabase) => {
     const content = `${signed['webhook-id']}.${signed['webhook-timestamp']}.${body}`;
     const key = Buffer.from(receiver.secret.slice('whsec_'.length), 'base64');
     expect(signed['webhook-signature']).toBe(`v1,${createHmac('sha256', key).update(content).digest('base64')}`);
+  });
+
+  it('signs with each of several secrets, so that receivers can change theirs at any time', async () => {
+    const other = `whsec_${randomBytes(32).toString('base64')}`;
+    const replica = await harness.replica({ env: { EVENTS_WEBHOOK_SECRET: `${other}, ${receiver.secret}` } });
+    receiver.posts.splice(0);
+    await harness.connect('both');
+    await replica.worker.tick();
+    const [post] = receiver.posts;
+    const headers = post?.headers as Record<string, string>;
+    expect(headers['webhook-signature']).toMatch(/^v1,\S+ v1,\S+$/);
+    for (const secret of [other, receiver.secret]) {
+      expect(new Webhook(secret).verify(post?.body ?? '', headers)).toMatchObject({ type: 'connected' });
+    }
   });
 
   it('that are rejected are retried with back-off for 3 days, then dropped so that later events are delivered', async () => {

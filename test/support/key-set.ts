@@ -1,7 +1,15 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type CryptoKey, exportJWK, generateKeyPair, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
+import {
+  type CryptoKey,
+  exportJWK,
+  type GenerateKeyPairResult,
+  generateKeyPair,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  SignJWT,
+} from 'jose';
 
 export const ISSUER = 'https://login.octup.example/';
 export const AUDIENCE = 'accounting-integration-service';
@@ -18,8 +26,12 @@ export interface KeySet {
   keys: Record<string, { privateKey: CryptoKey; jwk: Record<string, unknown> }>;
   /** Adds a key for an algorithm. @param kid its ID */
   add(algorithm: string, kid?: string, isPublished?: boolean): Promise<void>;
+  /** Replaces a key under the same ID. */
+  replace(kid: string, key: GenerateKeyPairResult, isPublished?: boolean): Promise<void>;
+  /** Publishes the keys without their IDs. */
+  removeIds(): void;
   /** Signs a user's JWT, which is valid unless these claims or this header make it invalid. */
-  sign(claims?: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string>;
+  sign(claims?: JWTPayload, header?: Partial<JWTHeaderParameters>, hasId?: boolean): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -30,7 +42,7 @@ export function secondsFromNow(seconds: number): number {
 
 /** Publishes a key set on a free port, with one key for each of these algorithms. */
 export async function startKeySet(algorithms: string[] = ['ES256']): Promise<KeySet> {
-  const published: object[] = [];
+  const published: Record<string, unknown>[] = [];
   const server = createServer((_request, response) => {
     keySet.fetches += 1;
     if (keySet.response === 'hang') return;
@@ -52,9 +64,17 @@ export async function startKeySet(algorithms: string[] = ['ES256']): Promise<Key
       const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
       const jwk = { ...(await exportJWK(publicKey)), kid, alg: algorithm, use: 'sig' };
       keySet.keys[kid] = { privateKey, jwk };
-      if (isPublished) published.push(jwk);
+      if (isPublished) published.push({ ...jwk });
     },
-    sign: async (claims = {}, header = {}) => {
+    replace: async (kid, { publicKey, privateKey }, isPublished = true) => {
+      const jwk = { ...keySet.keys[kid]?.jwk, ...(await exportJWK(publicKey)) };
+      keySet.keys[kid] = { privateKey, jwk };
+      if (isPublished) published[published.findIndex((key) => key['kid'] === kid)] = jwk;
+    },
+    removeIds: () => {
+      for (const key of published) delete key['kid'];
+    },
+    sign: async (claims = {}, header = {}, hasId = true) => {
       const kid = header.kid ?? Object.keys(keySet.keys)[0] ?? '';
       const key = keySet.keys[kid] ?? Object.values(keySet.keys)[0];
       if (!key) throw new Error('the key set has no key');
@@ -63,7 +83,7 @@ export async function startKeySet(algorithms: string[] = ['ES256']): Promise<Key
         Object.entries({ ...valid, ...claims }).filter(([, value]) => value !== undefined),
       );
       return new SignJWT(payload)
-        .setProtectedHeader({ alg: String(key.jwk['alg']), ...header, kid })
+        .setProtectedHeader({ alg: String(key.jwk['alg']), ...header, ...(hasId ? { kid } : {}) })
         .sign(key.privateKey);
     },
     close: async () => {

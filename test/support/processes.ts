@@ -60,6 +60,7 @@ export function startProcess(options: ProcessOptions): Process {
     .then(([code, signal]) => code ?? signal)
     .finally(() => {
       process.off('exit', killOnExit);
+      child.stdout?.destroy();
       rmSync(cwd, { recursive: true, force: true });
     });
   const kill = async (signal: NodeJS.Signals) => {
