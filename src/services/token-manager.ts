@@ -18,7 +18,8 @@ import {
 } from './provider-errors.ts';
 import type { RefreshCooldown } from './refresh-cooldown.ts';
 import * as policy from './refresh-policy.ts';
-import { isUnchanged, type RefreshResult, type TokenRefresher } from './token-refresher.ts';
+import { isUnchanged, type RefreshResult } from './refresh-result.ts';
+import type { TokenRefresher } from './token-refresher.ts';
 
 /** A connection, and its access token in plain text. */
 export interface OpenConnection {

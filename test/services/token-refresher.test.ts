@@ -3,7 +3,7 @@ import type { FaultKind } from '../../dev/intuit-simulator/faults.ts';
 import type { Context } from '../../src/context.ts';
 import { AppError } from '../../src/errors.ts';
 import type { ActiveConnection } from '../../src/models/connection.ts';
-import type { RefreshResult } from '../../src/services/token-refresher.ts';
+import type { RefreshResult } from '../../src/services/refresh-result.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { DAYS, HOURS, MINUTES, SECONDS, useHarness } from '../support/harness.ts';
 import { until } from '../support/until.ts';
