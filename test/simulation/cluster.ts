@@ -1,3 +1,4 @@
+import { DatabaseNode } from './database-node.ts';
 import type { Implementation, Instance } from './implementation.ts';
 import type { Random } from './random.ts';
 import { Replica } from './replica.ts';
@@ -5,6 +6,7 @@ import { MINUTE, SECOND, type VirtualTime } from './virtual-time.ts';
 
 /** The service's own limit for a shutdown. */
 const SHUTDOWN_TIMEOUT_MS = 14 * SECOND;
+const DATABASE_NODES = 3;
 
 interface Process {
   replica: Replica;
@@ -28,6 +30,7 @@ export class Cluster {
   private readonly implementation: Implementation;
   /** A slot is empty while its process is down. */
   private readonly slots: (Process | undefined)[];
+  private readonly nodes: DatabaseNode[];
   private started = 0;
 
   constructor({ time, random, implementation, replicas }: ClusterOptions) {
@@ -35,6 +38,10 @@ export class Cluster {
     this.random = random;
     this.implementation = implementation;
     this.slots = Array.from({ length: replicas });
+    this.nodes = Array.from(
+      { length: DATABASE_NODES },
+      (_, node) => new DatabaseNode(time, random.fork(`node ${node}`)),
+    );
     for (let slot = 0; slot < replicas; slot += 1) this.start(slot);
   }
 
@@ -64,6 +71,19 @@ export class Cluster {
     this.end(Math.floor(this.random.next() * this.slots.length), this.random.uniform(5 * SECOND, MINUTE));
   }
 
+  /** Pauses a process, like SIGSTOP. */
+  pauseRandom(milliseconds: number): void {
+    this.slots[Math.floor(this.random.next() * this.slots.length)]?.replica.pause(milliseconds);
+  }
+
+  /** One node of the database applies nothing for a while. */
+  async lagRandomNode(milliseconds: number): Promise<void> {
+    if (this.nodes.some(({ isLagging }) => isLagging)) return;
+    const node = this.random.pick(this.nodes);
+    node.lagsUntil = this.time.now + milliseconds;
+    await this.implementation.beginLag();
+  }
+
   /** Replaces the processes one after the other. */
   async deploy(): Promise<void> {
     for (const [slot, process] of this.slots.entries()) {
@@ -87,7 +107,7 @@ export class Cluster {
     const name = `process ${this.started}`;
     const maxSkewMs = random.chance(0.1) ? 5 * MINUTE : MINUTE;
     const skewMs = Math.round(random.uniform(-maxSkewMs, maxSkewMs));
-    const replica = new Replica({ name, time, random: random.fork(name), skewMs });
+    const replica = new Replica({ name, time, random: random.fork(name), skewMs, node: random.pick(this.nodes) });
     const instance = this.implementation.startProcess(replica);
     this.slots[slot] = { replica, instance, running: new Set(), isRunningJobs: false };
   }

@@ -72,6 +72,13 @@ export class Customer {
     await this.connect();
   }
 
+  /** A stranger connects an organization of theirs and claims this customer's company. */
+  async claimOwnCompany(stranger: string): Promise<void> {
+    const { organizationId, provider } = this.options;
+    const code = provider.consent(stranger);
+    await this.succeeds((instance) => instance.connect(stranger, code, organizationId));
+  }
+
   revoke(): void {
     const { organizationId, provider, recorder } = this.options;
     if (this.state !== 'connected' || this.isConnecting) return;

@@ -10,7 +10,13 @@ export type ProviderOutage = 'refusing' | 'unavailable' | 'hanging' | 'slow' | '
 /** A fault that occurs in the middle of the next refresh. */
 export type RefreshFault =
   | { kind: 'response_lost' | 'crash_before_call' | 'crash_before_save' }
-  | { kind: 'database_outage' | 'partition'; durationMs: number };
+  | { kind: 'pause_before_call' | 'pause_before_save' | 'database_outage' | 'partition' | 'lag'; durationMs: number };
+
+interface Effects {
+  crash: (replica: Replica) => void;
+  /** Makes one node of the database lag. */
+  lag: (milliseconds: number) => void;
+}
 
 /** The current outages, and the faults that wait for the next refresh. */
 export class FaultInjector {
@@ -18,11 +24,11 @@ export class FaultInjector {
   private providerOutage: { kind: ProviderOutage; endsAt: number } | undefined;
   private readonly refreshFaults: RefreshFault[] = [];
   private readonly time: VirtualTime;
-  private readonly crash: (replica: Replica) => void;
+  private readonly effects: Effects;
 
-  constructor(time: VirtualTime, crash: (replica: Replica) => void) {
+  constructor(time: VirtualTime, effects: Effects) {
     this.time = time;
-    this.crash = crash;
+    this.effects = effects;
   }
 
   get outage(): ProviderOutage | undefined {
@@ -42,13 +48,17 @@ export class FaultInjector {
   }
 
   beforeRefresh(replica: Replica): void {
-    if (this.takeFault(({ kind }) => kind === 'crash_before_call')) this.crash(replica);
+    const fault = this.takeFault(isBeforeCall);
+    if (fault?.kind === 'crash_before_call') this.effects.crash(replica);
+    if (fault?.kind === 'pause_before_call') replica.pause(fault.durationMs);
   }
 
   /** Called once the provider has rotated a token. Returns true if its response is lost. */
   afterRotation(replica: Replica): boolean {
-    const fault = this.takeFault(({ kind }) => kind !== 'crash_before_call');
-    if (fault?.kind === 'crash_before_save') this.crash(replica);
+    const fault = this.takeFault((waiting) => !isBeforeCall(waiting));
+    if (fault?.kind === 'crash_before_save') this.effects.crash(replica);
+    if (fault?.kind === 'pause_before_save') replica.pause(fault.durationMs);
+    if (fault?.kind === 'lag') this.effects.lag(fault.durationMs);
     if (fault?.kind === 'database_outage') this.startDatabaseOutage(this.time.now + fault.durationMs);
     if (fault?.kind === 'partition') replica.partitionedUntil = this.time.now + fault.durationMs;
     return fault?.kind === 'response_lost';
@@ -58,4 +68,8 @@ export class FaultInjector {
     const index = this.refreshFaults.findIndex(matches);
     return index < 0 ? undefined : this.refreshFaults.splice(index, 1)[0];
   }
+}
+
+function isBeforeCall({ kind }: RefreshFault): boolean {
+  return kind === 'crash_before_call' || kind === 'pause_before_call';
 }

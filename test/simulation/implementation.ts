@@ -26,6 +26,8 @@ export interface Implementation {
   startProcess(replica: Replica): Instance;
   /** Returns what is stored, even during an outage of the database. */
   read(organizationId: string): Promise<StoredConnection | undefined>;
+  /** A node of the database begins to lag: it keeps the rows of this instant. */
+  beginLag(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -33,8 +35,8 @@ export interface Implementation {
 export interface Instance {
   /** Calls the provider's API for a customer. */
   call(organizationId: string): Promise<void>;
-  /** Completes a connection with the code of a callback. */
-  connect(organizationId: string, code: string): Promise<void>;
+  /** Completes a connection with the code of a callback. @param realmId the company that the browser claims */
+  connect(organizationId: string, code: string, realmId?: string): Promise<void>;
   disconnect(organizationId: string): Promise<void>;
   /** Runs the background jobs once. */
   runJobs(): Promise<void>;

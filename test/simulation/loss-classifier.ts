@@ -11,6 +11,8 @@ export const UNAVOIDABLE_CAUSES = [
   'response lost after the rotation',
   'process ended before the save',
   'partitioned from the database before the save',
+  'process paused for longer than the lease before the save',
+  'node lagged for longer than the lease before the save',
   'new consent that could not be stored',
 ] as const;
 
@@ -33,8 +35,13 @@ const CAUSES: Record<NewestTokenState, Cause> = {
   response_lost: 'response lost after the rotation',
   process_ended: 'process ended before the save',
   partitioned: 'partitioned from the database before the save',
+  paused: 'process paused for longer than the lease before the save',
+  lagging: 'node lagged for longer than the lease before the save',
   held: 'avoidable',
 };
+
+/** The process that has the newest token continues, and saves it too late. */
+const TEMPORARY: readonly NewestTokenState[] = ['paused', 'lagging', 'partitioned'];
 
 /** Classifies a loss by the provider's state, not by what the client knows. */
 export function classifyLoss(provider: Provider, stored: StoredConnection, now: number): Classification {
@@ -74,7 +81,8 @@ function causeOf(
 /** A replaced refresh token was sent, or a valid one was rejected. */
 function causeOfReuse(provider: Provider, family: TokenFamily, stored: StoredConnection): Cause {
   const newestToken = family.end?.newestToken ?? provider.newestTokenState(family);
-  if (newestToken === 'partitioned') return CAUSES[newestToken]; // it may have been saved since, too late
+  // It may have been saved since, too late.
+  if (TEMPORARY.includes(newestToken)) return CAUSES[newestToken];
   const isStored = stored.refreshToken === family.refreshToken || provider.acceptsRefreshToken(stored.refreshToken);
   // With a grace period, the replaced token would have been accepted for a day.
   return isStored || provider.hasGracePeriod ? 'avoidable' : CAUSES[newestToken];
@@ -82,7 +90,11 @@ function causeOfReuse(provider: Provider, family: TokenFamily, stored: StoredCon
 
 /** A revocation after a refresh of unknown outcome cannot be distinguished from a lost rotation. */
 function expectedReasons(cause: Cause, family: TokenFamily | undefined, stored: StoredConnection): LossReason[] {
-  if (cause === 'five-year limit') return ['refresh_token_expired'];
+  if (cause === 'five-year limit') {
+    // Without the lifetimes only the provider's rejection shows that the authorization has ended.
+    const isUnknown = family?.areLifetimesUnknown;
+    return isUnknown ? ['refresh_token_expired', 'authorization_revoked', 'rotation_lost'] : ['refresh_token_expired'];
+  }
   if (cause === 'revoked in QuickBooks' || cause === 'new consent that could not be stored') {
     const isUnclear = family?.hasUnknownOutcome || stored.accessToken !== family?.accessToken;
     return isUnclear ? ['authorization_revoked', 'rotation_lost'] : ['authorization_revoked'];

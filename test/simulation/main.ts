@@ -1,18 +1,13 @@
-import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { writeSection } from './documentation.ts';
+import { simulateLong } from './long-run.ts';
 import { openNaive } from './naive.ts';
-import {
-  asMarkdown,
-  asText,
-  type Comparison,
-  failureDetails,
-  figures,
-  hasExpectedReason,
-  isAvoidable,
-} from './report.ts';
+import { asMarkdown, asText, type Comparison, failureDetails, figures } from './report.ts';
 import { runSimulation } from './run.ts';
 import type { RunSize } from './schedule.ts';
 import { openService } from './service.ts';
+import { hasExpectedReason, isAvoidable, totalsOf } from './totals.ts';
 import { MINUTE } from './virtual-time.ts';
 
 const { values } = parseArgs({
@@ -22,8 +17,19 @@ const { values } = parseArgs({
     days: { type: 'string' },
     short: { type: 'boolean', default: false },
     markdown: { type: 'string' },
+    long: { type: 'boolean', default: false },
+    shards: { type: 'string', default: '100' },
+    processes: { type: 'string', default: '1' },
+    state: { type: 'string', default: 'data/simulation.jsonl' },
+    report: { type: 'boolean', default: false },
   },
 });
+
+if (values.long) {
+  const { markdown, state, report } = values;
+  const options = { state, markdown, shards: report ? 0 : Number(values.shards), processes: Number(values.processes) };
+  process.exit((await simulateLong(options)) ? 0 : 1);
+}
 
 const FULL = { connections: 70, days: 150, faultRate: 1, jobIntervalMs: 20 * MINUTE };
 /** Long enough for unused refresh tokens to expire, with more faults per day. */
@@ -58,7 +64,7 @@ const checks: [string, boolean][] = [
 ];
 const seconds = Math.round((performance.now() - startedAt) / 1000);
 
-if (values.markdown) await writeFigures(values.markdown);
+if (values.markdown) await writeSection(values.markdown, 'Figures', asMarkdown(comparisons, seconds));
 for (const comparison of comparisons) process.stdout.write(`${asText(comparison)}\n\n`);
 for (const { service } of comparisons) process.stderr.write(failureDetails(service));
 for (const [name, holds] of checks) process.stdout.write(`${holds ? 'passed' : 'FAILED'}  ${name}\n`);
@@ -75,16 +81,8 @@ async function compare(title: string, size: RunSize, hasGracePeriod: boolean): P
 }
 
 async function isDeterministic(): Promise<boolean> {
-  const run = async () => JSON.stringify(figures(await runSimulation({ ...size, ...TINY }, false, openService)));
+  const run = async () =>
+    JSON.stringify(figures(totalsOf(await runSimulation({ ...size, ...TINY }, false, openService))));
   const first = await run();
   return first === (await run());
-}
-
-/** Replaces the figures in the documentation. */
-async function writeFigures(file: string): Promise<void> {
-  const document = await readFile(file, 'utf8');
-  await writeFile(
-    file,
-    document.replace(/(?<=\n## Figures\n).*/s, () => `\n${asMarkdown(comparisons, seconds)}`),
-  );
 }

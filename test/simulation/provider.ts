@@ -13,6 +13,8 @@ const LEASE_MS = 15_000;
 interface ProviderOptions {
   now: () => number;
   rotationIntervalMs: () => number;
+  /** Whether a response contains no lifetime of the refresh token and of the authorization. */
+  omitsLifetimes: () => boolean;
   /** Whether a replaced refresh token remains valid for a day. */
   hasGracePeriod: boolean;
 }
@@ -25,6 +27,7 @@ export class Provider {
   readonly hasGracePeriod: boolean;
   private readonly now: () => number;
   private readonly rotationIntervalMs: () => number;
+  private readonly omitsLifetimes: () => boolean;
   /** By each of their refresh tokens. */
   private readonly families = new Map<string, TokenFamily>();
   private readonly familiesByNumber = new Map<number, TokenFamily>();
@@ -32,9 +35,10 @@ export class Provider {
   private readonly codes = new Map<string, { realmId: string; consentedAt: number }>();
   private count = 0;
 
-  constructor({ now, rotationIntervalMs, hasGracePeriod }: ProviderOptions) {
+  constructor({ now, rotationIntervalMs, omitsLifetimes, hasGracePeriod }: ProviderOptions) {
     this.now = now;
     this.rotationIntervalMs = rotationIntervalMs;
+    this.omitsLifetimes = omitsLifetimes;
     this.hasGracePeriod = hasGracePeriod;
   }
 
@@ -67,6 +71,7 @@ export class Provider {
       isResponseLost: false,
       wasSavable: false,
       hasUnknownOutcome: false,
+      areLifetimesUnknown: false,
       accessToken: '',
     };
     this.newestFamilies.set(realmId, family);
@@ -117,6 +122,12 @@ export class Provider {
     return family !== undefined && family.end === undefined && Number(expiresAt) > this.now();
   }
 
+  /** True if the token gives access to the company. */
+  grantsAccess(accessToken: string, realmId: string): boolean {
+    const [, number] = accessToken.split('-');
+    return this.familiesByNumber.get(Number(number))?.realmId === realmId && this.acceptsAccessToken(accessToken);
+  }
+
   familyOf(refreshToken: string): TokenFamily | undefined {
     return this.families.get(refreshToken);
   }
@@ -139,7 +150,11 @@ export class Provider {
   newestTokenState({ holders, isResponseLost, wasSavable, rotatedAt }: TokenFamily): NewestTokenState {
     const running = [...holders].filter(({ hasEnded }) => !hasEnded);
     const isLeaseRunning = this.now() - rotatedAt < LEASE_MS;
-    if (wasSavable || running.some(({ isReconnecting }) => !isReconnecting || isLeaseRunning)) return 'held';
+    const isCutOff = ({ isReconnecting, isResuming, isWaitingForNode }: Replica) =>
+      isReconnecting || isResuming || isWaitingForNode;
+    if (wasSavable || running.some((replica) => !isCutOff(replica) || isLeaseRunning)) return 'held';
+    if (running.some(({ isResuming }) => isResuming)) return 'paused';
+    if (running.some(({ isWaitingForNode }) => isWaitingForNode)) return 'lagging';
     if (running.length > 0) return 'partitioned';
     return isResponseLost && holders.size === 0 ? 'response_lost' : 'process_ended';
   }
@@ -162,14 +177,15 @@ export class Provider {
   private respond(family: TokenFamily, replica: Replica, isRotated: boolean): TokenResponse {
     if (!replica.hasEnded) family.holders.add(replica);
     const now = this.now();
+    family.areLifetimesUnknown = this.omitsLifetimes();
     family.accessToken = `access-${family.number}-${this.next()}-${now + ACCESS_TOKEN_MS}`;
     return {
       family,
       accessToken: family.accessToken,
       refreshToken: family.refreshToken,
       accessTokenMs: ACCESS_TOKEN_MS,
-      refreshTokenMs: family.expiresAt - now,
-      authorizationMs: family.authorizationEndsAt - now,
+      refreshTokenMs: family.areLifetimesUnknown ? undefined : family.expiresAt - now,
+      authorizationMs: family.areLifetimesUnknown ? undefined : family.authorizationEndsAt - now,
       isRotated,
     };
   }

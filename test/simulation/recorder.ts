@@ -18,6 +18,8 @@ export interface Loss {
   stored: StoredConnection;
   classification: Classification;
   history: string[];
+  /** When the grant had ended, if it had. */
+  endedAt: number | undefined;
 }
 
 interface RecorderOptions {
@@ -40,6 +42,8 @@ export class Recorder {
   readonly losses: Loss[] = [];
   /** Errors that the service logged. */
   readonly errors: string[] = [];
+  /** How often the events occurred that the schedule does not determine alone, by name. */
+  readonly counts = new Map<string, number>();
   private readonly options: RecorderOptions;
   /** Losses that may still recover. */
   private readonly pending = new Map<string, Loss>();
@@ -55,6 +59,10 @@ export class Recorder {
     const history = this.histories.get(organizationId) ?? [];
     if (history.push(`${new Date(this.options.time.now).toISOString()} ${text}`) > MAX_LINES) history.shift();
     this.histories.set(organizationId, history);
+  }
+
+  count(event: string): void {
+    this.counts.set(event, (this.counts.get(event) ?? 0) + 1);
   }
 
   recordLoss(organizationId: string, reason: string | undefined): void {
@@ -109,6 +117,7 @@ export class Recorder {
     const { now } = this.options.time;
     const classification = classifyLoss(this.options.provider, stored, now);
     this.trace(organizationId, `lost: ${classification.cause} (${classification.explanation})`);
-    return { organizationId, at: now, reason, stored, classification, history: [] };
+    const endedAt = this.options.provider.familyOf(stored.refreshToken)?.end?.at;
+    return { organizationId, at: now, reason, stored, classification, history: [], endedAt };
   }
 }

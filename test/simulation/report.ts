@@ -1,7 +1,7 @@
 import { UNAVOIDABLE_CAUSES } from './loss-classifier.ts';
-import type { Loss, Recorder } from './recorder.ts';
+import type { Recorder } from './recorder.ts';
 import type { RunSize } from './schedule.ts';
-import { DAY } from './virtual-time.ts';
+import { hasExpectedReason, isAvoidable, type Totals, totalsOf } from './totals.ts';
 
 /** The same events with both implementations. */
 export interface Comparison {
@@ -11,38 +11,33 @@ export interface Comparison {
   naive: Recorder;
 }
 
+/** How the names of counted events begin among the totals. */
+const EVENT = 'event: ';
 const HEADINGS = ['', 'this service', 'naive implementation'];
 
-export function isAvoidable({ classification }: Loss): boolean {
-  return classification.cause === 'avoidable';
-}
-
-export function hasExpectedReason({ reason, classification }: Loss): boolean {
-  return classification.expectedReasons.some((expected) => expected === reason);
-}
-
-/** The figures of a run, by name. */
-export function figures({ losses, ...recorder }: Recorder): [string, string][] {
-  const days = recorder.connectedMs / DAY;
-  const avoidable = losses.filter(isAvoidable).length;
-  const unavoidable = losses.filter((loss) => !isAvoidable(loss));
-  const causes = UNAVOIDABLE_CAUSES.map((cause): [string, string] => [
-    `… ${cause}`,
-    format(losses.filter(({ classification }) => classification.cause === cause).length),
-  ]);
+/** The figures of one or more runs, by name. */
+export function figures(totals: Totals): [string, string][] {
+  const get = (name: string) => totals[name] ?? 0;
+  const avoidable = get('lost: avoidable');
+  const row = (heading: string, name: string): [string, string] => [heading, format(get(name))];
+  const unavoidable = get('losses') - avoidable;
+  const hours = get('hoursUntilReported') / get('lost: revoked in QuickBooks');
+  const events = Object.keys(totals).filter((name) => name.startsWith(EVENT));
   return [
-    ['connection-days', format(days)],
-    ['token calls', format(recorder.tokenCalls)],
-    ['successful refreshes', format(recorder.refreshes)],
-    ['connections lost', format(losses.length)],
+    row('connection-days', 'connectionDays'),
+    row('token calls', 'tokenCalls'),
+    row('successful refreshes', 'refreshes'),
+    row('connections lost', 'losses'),
     ['**avoidable losses**', `**${format(avoidable)}**`],
-    ['**… per million connection-days**', `**${format((avoidable / days) * 1_000_000)}**`],
-    ['unavoidable losses', format(unavoidable.length)],
-    ...causes,
-    ['… with the correct reason', format(unavoidable.filter(hasExpectedReason).length)],
-    ['recovered after a false rejection', format(recorder.recoveries)],
-    ['successful requests', format(recorder.succeededRequests)],
-    ['failed requests', format(recorder.failedRequests)],
+    ['**… per million connection-days**', `**${format((avoidable / get('connectionDays')) * 1_000_000)}**`],
+    ['unavoidable losses', format(unavoidable)],
+    ...UNAVOIDABLE_CAUSES.map((cause) => row(`… ${cause}`, `lost: ${cause}`)),
+    row('… with the correct reason', 'correctReasons'),
+    ['mean hours until a revocation in QuickBooks was reported', Number.isFinite(hours) ? format(hours) : '–'],
+    row('recovered after a false rejection', 'recoveries'),
+    row('successful requests', 'succeededRequests'),
+    row('failed requests', 'failedRequests'),
+    ...events.toSorted().map((name) => row(name.slice(EVENT.length), name)),
   ];
 }
 
@@ -73,19 +68,21 @@ export function asMarkdown(comparisons: Comparison[], seconds: number): string {
   const [first, last] = [comparisons[0], comparisons.at(-1)] as [Comparison, Comparison];
   const { seed, replicas, connections, days } = first.size;
   const setting = `Seed ${seed}, ${replicas} replicas, ${connections} connections (${last.size.connections} with a grace period), ${days} days; Node ${process.version}, ${seconds} s.`;
-  const tables = comparisons.map((comparison) => {
-    const [headings = [], ...rows] = rowsOf(comparison);
-    const lines = [headings, ['---', '---:', '---:'], ...rows].map((row) => `| ${row.join(' | ')} |`);
-    return `### ${comparison.title}\n\n${lines.join('\n')}\n`;
-  });
+  const tables = comparisons.map((comparison) => `### ${comparison.title}\n\n${asTable(rowsOf(comparison))}`);
   return [setting, '', ...tables].join('\n');
+}
+
+/** A table whose first row is its heading. */
+export function asTable([headings = [], ...rows]: string[][]): string {
+  const alignment = headings.map((_, column) => (column === 0 ? '---' : '---:'));
+  return [headings, alignment, ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('');
 }
 
 /** The naive implementation records no reasons. */
 function rowsOf({ service, naive }: Comparison): string[][] {
-  const others = new Map(figures(naive));
-  const other = (name: string) => (name.includes('reason') ? '–' : (others.get(name) ?? ''));
-  return [HEADINGS, ...figures(service).map(([name, value]) => [name, value, other(name)])];
+  const others = new Map(figures(totalsOf(naive)));
+  const other = (name: string) => (name.includes('reason') ? '–' : (others.get(name) ?? '0'));
+  return [HEADINGS, ...figures(totalsOf(service)).map(([name, value]) => [name, value, other(name)])];
 }
 
 function format(number: number): string {

@@ -8,6 +8,8 @@ import { Recorder } from './recorder.ts';
 import { type RunSize, scheduleEvents } from './schedule.ts';
 import { DAY, HOUR, VirtualTime } from './virtual-time.ts';
 
+/** How often a response of the provider contains no lifetimes. */
+const LIFETIMES_OMITTED = 0.02;
 const STARTS_AT = Date.UTC(2026, 0, 1);
 
 /** Runs one implementation through the events that the seed determines. */
@@ -15,16 +17,26 @@ export async function runSimulation(
   size: RunSize,
   hasGracePeriod: boolean,
   open: (environment: Environment) => Implementation | Promise<Implementation>,
+  schedule = scheduleEvents,
 ): Promise<Recorder> {
   const time = new VirtualTime(STARTS_AT);
   const random = new Random(size.seed);
   const rotation = random.fork('rotation');
+  const omitted = random.fork('lifetimes');
+  const isCounted = (event: string) => {
+    recorder.count(event);
+    return true;
+  };
   const provider = new Provider({
     now: () => time.now,
     rotationIntervalMs: () => rotation.uniform(20 * HOUR, 28 * HOUR),
+    omitsLifetimes: () => omitted.chance(LIFETIMES_OMITTED) && isCounted('responses without lifetimes'),
     hasGracePeriod,
   });
-  const faults = new FaultInjector(time, (replica) => cluster.crash(replica));
+  const faults = new FaultInjector(time, {
+    crash: (replica) => cluster.crash(replica),
+    lag: (milliseconds) => cluster.lagRandomNode(milliseconds),
+  });
   const recorder = new Recorder({
     time,
     provider,
@@ -39,7 +51,7 @@ export async function runSimulation(
   });
 
   try {
-    scheduleEvents(size, { time, random, faults, cluster, customers });
+    schedule(size, { time, random, faults, cluster, customers, recorder });
     await time.run(STARTS_AT + size.days * DAY);
     for (const customer of customers) await customer.finish();
     cluster.endAll();

@@ -3,6 +3,7 @@ import type { Customer } from './customer.ts';
 import type { FaultInjector, ProviderOutage, RefreshFault } from './fault-injector.ts';
 import { AUTHORIZATION_MS } from './provider.ts';
 import type { Random } from './random.ts';
+import type { Recorder } from './recorder.ts';
 import { DAY, HOUR, MINUTE, SECOND, type VirtualTime } from './virtual-time.ts';
 
 /** The size of a run. */
@@ -51,20 +52,25 @@ const REFRESH_FAULTS: ({ kind: RefreshFault['kind'] } & Frequency)[] = [
   { kind: 'response_lost', gapMs: 5 * DAY, minMs: 0, maxMs: 0 },
   { kind: 'crash_before_call', gapMs: 3 * DAY, minMs: 0, maxMs: 0 },
   { kind: 'crash_before_save', gapMs: 5 * DAY, minMs: 0, maxMs: 0 },
+  { kind: 'pause_before_call', gapMs: 3 * DAY, minMs: SECOND, maxMs: 40 * SECOND },
+  { kind: 'pause_before_save', gapMs: 3 * DAY, minMs: SECOND, maxMs: 40 * SECOND },
   { kind: 'database_outage', gapMs: 2 * DAY, minMs: SECOND, maxMs: 3 * MINUTE },
+  { kind: 'lag', gapMs: DAY, minMs: SECOND, maxMs: MINUTE },
   { kind: 'partition', gapMs: 2 * DAY, minMs: SECOND, maxMs: 2 * MINUTE },
 ];
 
-interface Targets {
+/** What events act on. */
+export interface Targets {
   time: VirtualTime;
   random: Random;
   faults: FaultInjector;
   cluster: Cluster;
   customers: Customer[];
+  recorder: Recorder;
 }
 
 /** Schedules every external event of a run. Each kind draws from a random stream of its own, the same for every implementation. */
-export function scheduleEvents(size: RunSize, { time, random, faults, cluster, customers }: Targets): void {
+export function scheduleEvents(size: RunSize, { time, random, faults, cluster, customers, recorder }: Targets): void {
   const { connections, days, faultRate, jobIntervalMs } = size;
   const endsAt = time.now + days * DAY;
   const faultsEndAt = endsAt - FAULT_FREE_MS;
@@ -111,6 +117,11 @@ export function scheduleEvents(size: RunSize, { time, random, faults, cluster, c
     repeat('jobs', jobIntervalMs, () => cluster.runJobs(), endsAt);
     repeat('crash', (2 * DAY) / faultRate, () => cluster.crashRandom());
     repeat('deploy', (3 * DAY) / faultRate, () => cluster.deploy());
+    repeat('pause', DAY / faultRate, (stream) => {
+      recorder.count('pauses of a process');
+      cluster.pauseRandom(stream.logUniform(SECOND, 40 * SECOND));
+    });
+    repeat('node lags', DAY / 4 / faultRate, (stream) => cluster.lagRandomNode(stream.logUniform(SECOND, 2 * MINUTE)));
     for (const { kind, gapMs, minMs, maxMs } of REFRESH_FAULTS) {
       repeat(kind, (gapMs / faultRate) * (REFRESH_FAULTS_PER / connections), (stream) =>
         faults.armRefreshFault({ kind, durationMs: stream.logUniform(minMs, maxMs) }),
@@ -131,6 +142,10 @@ export function scheduleEvents(size: RunSize, { time, random, faults, cluster, c
     }
     repeat(`revoke ${index}`, (2500 * DAY) / faultRate, () => customer.revoke());
     repeat(`reconnect ${index}`, (1500 * DAY) / faultRate, () => customer.reconnect());
+    repeat(`claim ${index}`, (300 * DAY) / faultRate, () => {
+      recorder.count('false claims of a company');
+      return customer.claimOwnCompany(`stranger-${index + 1}`);
+    });
     repeat(`disconnect ${index}`, (1500 * DAY) / faultRate, (own) =>
       customer.disconnect(own.logUniform(MINUTE, 60 * DAY)),
     );

@@ -10,17 +10,21 @@ import { createMetrics } from '../../src/observability/metrics.ts';
 import { DatabaseConnection } from './database-connection.ts';
 import { createErrorLogger } from './error-logger.ts';
 import type { Environment, Implementation, Instance, StoredConnection } from './implementation.ts';
+import { LaggingCopy } from './lagging-copy.ts';
+import { keepPreparedStatements } from './prepared-statements.ts';
 import type { Replica } from './replica.ts';
 import { SimulatedSession } from './simulated-session.ts';
-import { SimulatedStrategy } from './simulated-strategy.ts';
+import { type Mistake, SimulatedStrategy } from './simulated-strategy.ts';
 
 const STATE_SECRETS = ['state-secret-of-the-simulation-0123456789'];
 
-/** This service, on one SQLite database. */
-export async function openService(environment: Environment): Promise<Implementation> {
+/** This service, on one SQLite database that stands for all nodes. @param mistake to be detected */
+export async function openService(environment: Environment, mistake?: Mistake): Promise<Implementation> {
   const { time } = environment;
   const knex = openKnex({ client: 'sqlite', filename: ':memory:' });
+  keepPreparedStatements(knex);
   await migrateUp(knex);
+  const laggingCopy = await LaggingCopy.open(knex);
   const encryptionKeys = [Fernet.generateKey()];
   const cipher = new TokenCipher(encryptionKeys);
   const recordEvents = eventRecorder(knex, environment);
@@ -35,27 +39,31 @@ export async function openService(environment: Environment): Promise<Implementat
     startProcess: (replica) => {
       const session = new SimulatedSession({
         knex,
-        time,
+        laggingCopy,
+        environment,
+        replica,
         connection: new DatabaseConnection(environment, replica),
-        clock: replica.clock,
         onCommit: () => recordEvents(replica),
       });
-      return startProcess(environment, replica, { session, encryptionKeys });
+      return startProcess(environment, replica, { session, encryptionKeys, mistake });
     },
     read: (organizationId) => time.pauseDuring(read(organizationId)),
-    close: () => knex.destroy(),
+    beginLag: () => time.pauseDuring(laggingCopy.copy()),
+    close: async () => {
+      await Promise.all([knex.destroy(), laggingCopy.knex.destroy()]);
+    },
   };
 }
 
 function startProcess(
   environment: Environment,
   replica: Replica,
-  { session, encryptionKeys }: { session: Session; encryptionKeys: string[] },
+  { session, encryptionKeys, mistake }: { session: Session; encryptionKeys: string[]; mistake: Mistake | undefined },
 ): Instance {
   const { provider, recorder } = environment;
   const services = buildServices({
     session,
-    strategies: [new SimulatedStrategy(environment, replica)],
+    strategies: [new SimulatedStrategy(environment, replica, mistake)],
     encryptionKeys,
     stateSecrets: STATE_SECRETS,
     webhook: undefined,
@@ -73,10 +81,9 @@ function startProcess(
       const replaced = await tokenManager.replaceRejected(opened.connection);
       if (!provider.acceptsAccessToken(replaced.accessToken)) throw new Error('the refreshed token was rejected');
     },
-    connect: async (organizationId, code) => {
+    connect: async (organizationId, code, realmId = organizationId) => {
       const { state, browserSecret } = oauthService.connect(keyOf(organizationId), 'customer');
-      const realmId = organizationId as RealmId;
-      await oauthService.callback('quickbooks', { state, code, realmId }, browserSecret);
+      await oauthService.callback('quickbooks', { state, code, realmId: realmId as RealmId }, browserSecret);
     },
     disconnect: (organizationId) => oauthService.disconnect(keyOf(organizationId), 'customer'),
     runJobs: () => worker.tick(),
@@ -95,11 +102,17 @@ function eventRecorder(knex: Knex, { recorder }: Environment) {
       if (event.position <= lastPosition) continue; // another process has reported it meanwhile
       lastPosition = event.position;
       const { organization_id: organizationId, type, reason } = event;
+      if (isStranger(organizationId)) continue;
       recorder.trace(organizationId, `${replica.name} event ${type} ${reason ?? ''}`);
       if (type === 'lost') recorder.recordLoss(organizationId, reason ?? undefined);
       if (type === 'recovered') recorder.recordRecovery(organizationId);
     }
   };
+}
+
+/** Strangers claim companies of others: their connections are to end. */
+function isStranger(organizationId: string): boolean {
+  return organizationId.startsWith('stranger-');
 }
 
 function keyOf(organizationId: string): ConnectionKey {

@@ -1,29 +1,27 @@
 import type { Knex } from 'knex';
 import { Session } from '../../src/db/session.ts';
-import type { Clock } from '../../src/utils/clock.ts';
 import type { DatabaseConnection } from './database-connection.ts';
-import type { VirtualTime } from './virtual-time.ts';
+import type { Environment } from './implementation.ts';
+import type { LaggingCopy } from './lagging-copy.ts';
+import type { Replica } from './replica.ts';
 
 interface SimulatedSessionOptions {
   knex: Knex;
-  time: VirtualTime;
+  laggingCopy: LaggingCopy;
+  environment: Environment;
+  replica: Replica;
   connection: DatabaseConnection;
-  clock: Clock;
   /** Called after each transaction that was committed. */
   onCommit: () => Promise<void>;
 }
 
-/** The service's session in virtual time. The database's clock has no skew. */
+/** The service's session in virtual time, on one node of the database: its clock, and its lag for reads that decide nothing. */
 export class SimulatedSession extends Session {
-  private readonly time: VirtualTime;
-  private readonly connection: DatabaseConnection;
-  private readonly onCommit: () => Promise<void>;
+  private readonly options: SimulatedSessionOptions;
 
-  constructor({ knex, time, connection, clock, onCommit }: SimulatedSessionOptions) {
-    super({ knex, dialect: 'sqlite', clock });
-    this.time = time;
-    this.connection = connection;
-    this.onCommit = onCommit;
+  constructor(options: SimulatedSessionOptions) {
+    super({ knex: options.knex, dialect: 'sqlite', clock: options.replica.clock });
+    this.options = options;
   }
 
   override async query<T>(statement: (db: Knex) => PromiseLike<T>): Promise<T> {
@@ -31,26 +29,36 @@ export class SimulatedSession extends Session {
   }
 
   override async read<T>(statement: (db: Knex) => PromiseLike<T>): Promise<T> {
-    return this.execute(() => super.read(statement));
+    const { replica, laggingCopy, environment } = this.options;
+    const { node } = replica;
+    const work = async () => {
+      if (!node.isLagging) return super.read(statement);
+      environment.recorder.count('reads from a lagging node');
+      return super.read(() => statement(laggingCopy.knex));
+    };
+    return this.execute(work, { isCausal: false });
   }
 
   override async transaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
     return this.execute(async () => {
       const result = await super.transaction(work);
-      await this.onCommit();
+      await this.options.onCommit();
       return result;
     });
   }
 
   override databaseNow(aheadMs = 0): Knex.Raw {
-    return this.knex.raw('CAST(? AS INTEGER)', [Math.floor(this.time.now) + aheadMs]);
+    const { environment, replica } = this.options;
+    const now = Math.floor(environment.time.now) + replica.node.clockOffsetMs;
+    return this.knex.raw('CAST(? AS INTEGER)', [now + aheadMs]);
   }
 
   /** The session handles a lost connection like any error of the driver. */
-  private async execute<T>(work: () => Promise<T>): Promise<T> {
-    await super.query(() => this.connection.send());
-    const result = await this.time.pauseDuring(work());
-    await super.query(() => this.connection.receive());
+  private async execute<T>(work: () => Promise<T>, { isCausal = true } = {}): Promise<T> {
+    const { connection, environment } = this.options;
+    await super.query(() => connection.send({ isCausal }));
+    const result = await environment.time.pauseDuring(work());
+    await super.query(() => connection.receive());
     return result;
   }
 }

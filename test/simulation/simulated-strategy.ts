@@ -15,8 +15,15 @@ import { DAY, SECOND } from './virtual-time.ts';
 
 /** A process that can reach the database for this long can save a response. */
 const SAVABLE_MS = 8 * SECOND;
+/** How often the request for a company is throttled. */
+const COMPANY_THROTTLED = 0.05;
 /** How often a valid token is rejected while the provider rejects falsely. */
 const FALSE_REJECTION = 0.7;
+const REFRESH_TOKEN_MS = 100 * DAY;
+
+/** A mistake in the protocol, which the simulation must detect. */
+export type Mistake = 'discards unread responses' | 'sends after its lease';
+
 /** The strategy of one replica. Its provider is simulated. */
 export class SimulatedStrategy implements AccountingStrategy {
   readonly system = 'quickbooks';
@@ -31,10 +38,13 @@ export class SimulatedStrategy implements AccountingStrategy {
   private readonly replica: Replica;
   private readonly connection: ProviderConnection;
 
-  constructor(environment: Environment, replica: Replica) {
+  private readonly mistake: Mistake | undefined;
+
+  constructor(environment: Environment, replica: Replica, mistake?: Mistake) {
     this.environment = environment;
     this.replica = replica;
-    this.connection = new ProviderConnection(environment, replica);
+    this.mistake = mistake;
+    this.connection = new ProviderConnection(environment, replica, mistake === 'discards unread responses');
   }
 
   authorizationUrl(state: string): string {
@@ -52,7 +62,7 @@ export class SimulatedStrategy implements AccountingStrategy {
     return { realmId, tokens: toTokenSet(response, sentAt) };
   }
 
-  async refresh(refreshToken: PlainToken): Promise<TokenSet> {
+  async refresh(refreshToken: PlainToken, maySend?: () => boolean): Promise<TokenSet> {
     const { faults, provider, recorder } = this.environment;
     const sentAt = this.replica.clock.now().getTime();
     const family = provider.familyOf(refreshToken);
@@ -62,10 +72,10 @@ export class SimulatedStrategy implements AccountingStrategy {
     await this.replica.whileRunning();
     recorder.tokenCalls += 1;
     try {
-      const response = await this.connection.call(
-        () => this.refreshAtProvider(refreshToken),
-        (sent) => sent?.isRotated === true && faults.afterRotation(this.replica),
-      );
+      const response = await this.connection.call(() => this.refreshAtProvider(refreshToken), {
+        isLost: (sent) => sent?.isRotated === true && faults.afterRotation(this.replica),
+        maySend: this.mistake === 'sends after its lease' ? undefined : maySend,
+      });
       if (!response) throw invalidGrant();
       recorder.refreshes += 1;
       response.family.hasUnknownOutcome = false;
@@ -87,11 +97,16 @@ export class SimulatedStrategy implements AccountingStrategy {
   }
 
   async readCompany(realmId: RealmId, accessToken: PlainToken): Promise<Company> {
+    const { provider, random, recorder } = this.environment;
     let isAccepted = false;
     await this.connection.call(() => {
-      isAccepted = this.environment.provider.acceptsAccessToken(accessToken);
+      isAccepted = provider.grantsAccess(accessToken, realmId);
       return undefined;
     });
+    if (random.chance(COMPANY_THROTTLED)) {
+      recorder.count('throttled requests for a company');
+      throw new ProviderError('unavailable', { status: 403, reason: '3001' });
+    }
     if (!isAccepted) throw new ProviderError('rejected', { status: 401 });
     return { name: `Company ${realmId}` };
   }
@@ -113,7 +128,8 @@ export class SimulatedStrategy implements AccountingStrategy {
     const { time, faults } = this.environment;
     time.after(SAVABLE_MS, () => {
       if (this.replica.hasEnded || family.refreshToken !== refreshToken) return;
-      const reachableSince = Math.max(faults.databaseOutageEndsAt, this.replica.partitionedUntil);
+      const { partitionedUntil, pausedUntil, node } = this.replica;
+      const reachableSince = Math.max(faults.databaseOutageEndsAt, partitionedUntil, pausedUntil, node.lagsUntil);
       if (time.now - reachableSince >= SAVABLE_MS) family.wasSavable = true;
       else this.watchSavability(family, refreshToken);
     });
@@ -136,9 +152,9 @@ function toTokenSet(response: TokenResponse, sentAt: number): NewTokenSet {
     accessToken: response.accessToken as PlainToken,
     accessTokenExpiresAt: after(response.accessTokenMs),
     refreshToken: response.refreshToken as PlainToken,
-    refreshTokenExpiresAt: after(Math.min(response.refreshTokenMs, response.authorizationMs)),
-    isRefreshExpiryAssumed: false,
-    authorizationExpiresAt: after(response.authorizationMs),
+    refreshTokenExpiresAt: after(response.refreshTokenMs ?? REFRESH_TOKEN_MS),
+    isRefreshExpiryAssumed: response.refreshTokenMs === undefined,
+    authorizationExpiresAt: response.authorizationMs === undefined ? undefined : after(response.authorizationMs),
     intuitTid: undefined,
   };
 }

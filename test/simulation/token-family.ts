@@ -10,7 +10,7 @@ export type EndReason =
   | 'new consent';
 
 /** Where the newest refresh token is. `held`: with a process that runs and can reach the database, or did. */
-export type NewestTokenState = 'held' | 'partitioned' | 'process_ended' | 'response_lost';
+export type NewestTokenState = 'held' | 'paused' | 'lagging' | 'partitioned' | 'process_ended' | 'response_lost';
 
 /** The tokens that descend from one consent. Instants are in milliseconds since 1970. */
 export interface TokenFamily {
@@ -30,6 +30,8 @@ export interface TokenFamily {
   wasSavable: boolean;
   /** True after a refresh whose outcome the client cannot know, until the next response. */
   hasUnknownOutcome: boolean;
+  /** True if the last response contained no lifetimes. */
+  areLifetimesUnknown: boolean;
   /** The last access token that was issued, whether or not it was received. */
   accessToken: string;
 }
@@ -40,7 +42,8 @@ export interface TokenResponse {
   accessToken: string;
   refreshToken: string;
   accessTokenMs: number;
-  refreshTokenMs: number;
-  authorizationMs: number;
+  /** Undefined if the response does not contain it. */
+  refreshTokenMs: number | undefined;
+  authorizationMs: number | undefined;
   isRotated: boolean;
 }

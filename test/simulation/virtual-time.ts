@@ -14,6 +14,15 @@ interface ScheduledEvent {
   action: () => unknown;
 }
 
+interface ProcessClockOptions {
+  /** Its own wall clock. */
+  now: () => Date;
+  /** The source of its jitter. */
+  random: () => number;
+  /** Runs what a timer started: at once, or as soon as the process continues. */
+  whenRunning: (action: () => unknown) => void;
+}
+
 /**
  * Simulated time. It jumps from one scheduled event to the next, once everything that the last event caused is done or
  * waits for a later instant. Events of the same instant happen in the order in which they were scheduled.
@@ -69,11 +78,11 @@ export class VirtualTime {
     this.now = until;
   }
 
-  /** The clock of one process. @param now its own wall clock @param random the source of its jitter */
-  clock(now: () => Date, random: () => number): Clock {
+  /** The clock of one process. */
+  clock({ now, random, whenRunning }: ProcessClockOptions): Clock {
     const startTimer = (milliseconds: number, callback: () => void) => {
       let isCancelled = false;
-      this.after(milliseconds, () => isCancelled || callback());
+      this.after(milliseconds, () => whenRunning(() => isCancelled || callback()));
       return {
         cancel: () => {
           isCancelled = true;
@@ -94,7 +103,7 @@ export class VirtualTime {
             resolve();
           };
           signal?.addEventListener('abort', done, { once: true });
-          this.after(milliseconds, done);
+          this.after(milliseconds, () => whenRunning(done));
         });
       },
     };
