@@ -2,18 +2,23 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { openBrowser, startChromium } from './support/browser-user.ts';
 import { type Development, startDevelopment } from './support/development.ts';
+import { type KeySet, startKeySet } from './support/key-set.ts';
 
 const API_KEY = 'k'.repeat(32);
 const suite = process.env['CHROMIUM_PATH'] ? describe : describe.skip;
 
 suite('a user of a browser, while `npm run dev` requires credentials and confirmation,', () => {
+  let keySet: KeySet;
   let development: Development;
   let browser: Browser;
 
   beforeAll(async () => {
+    keySet = await startKeySet();
     [browser, development] = await Promise.all([
       startChromium(),
       startDevelopment({
+        ...keySet.env,
+        AUTH_SCOPES: 'true',
         AUTH_ORGANIZATION_CLAIM: 'https://octup.com/organization_id',
         API_KEYS: `billing:${API_KEY}`,
         CONNECT_CONFIRMATION: 'true',
@@ -24,6 +29,7 @@ suite('a user of a browser, while `npm run dev` requires credentials and confirm
   afterAll(async () => {
     await browser?.close();
     await development?.kill('SIGKILL');
+    await keySet?.close();
   });
 
   it('connects as a signed-in user, who confirms the connection', async () => {
@@ -65,5 +71,13 @@ suite('a user of a browser, while `npm run dev` requires credentials and confirm
     const status = await fetch(`${prefix}/status/org-attacker`, { headers: attacker });
     expect(await status.json()).toMatchObject({ connected: false });
     await victim.leave();
+  });
+
+  it("accepts the tokens of the real frontend's sign-in, too", async () => {
+    const claims = { 'https://octup.com/organization_id': 'org-real', scope: 'connections:read' };
+    const token = await keySet.sign(claims);
+    const url = `${development.service}/api/v1/oauth/quickbooks/status/org-real`;
+    expect((await fetch(url, { headers: { Authorization: `Bearer ${token}` } })).status).toBe(200);
+    expect((await fetch(url)).status).toBe(401);
   });
 });
