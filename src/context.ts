@@ -29,6 +29,7 @@ import { Worker } from './jobs/worker.ts';
 import { createRateLimits } from './middleware/rate-limit.ts';
 import { SharedRateLimits } from './middleware/shared-rate-limits.ts';
 import { DatabaseGauges } from './observability/database-gauges.ts';
+import { EncryptionKeyCheck } from './observability/encryption-key-check.ts';
 import { Health } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
@@ -156,7 +157,9 @@ export function buildServices(dependencies: ServiceDependencies) {
     ...(webhookJob ? [webhookJob] : []),
     new CleanUpJob({ states: consumedStates, events, clock }),
   ] as Job[];
-  const worker = new Worker({ jobs, clock, logger, metrics });
+  const healthDatastore = new HealthDatastore(session);
+  const encryptionKey = new EncryptionKeyCheck({ database: healthDatastore, cipher, metrics, clock });
+  const worker = new Worker({ jobs, encryptionKey, clock, logger, metrics });
 
   return {
     strategies,
@@ -171,6 +174,8 @@ export function buildServices(dependencies: ServiceDependencies) {
     eraser,
     states,
     oauthService,
+    encryptionKey,
+    healthDatastore,
     worker,
     backgroundTasks,
     /** Begins no more work that the end of the process would interrupt. */
@@ -217,8 +222,8 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     metrics,
     ...(jobPauseMs === undefined ? {} : { jobPauseMs }),
   });
-  const { cipher } = services;
-  const health = new Health({ database: new HealthDatastore(session), cipher, metrics, clock, logger });
+  const { encryptionKey, healthDatastore } = services;
+  const health = new Health({ database: healthDatastore, encryptionKey, clock, logger });
   const gateway = new Gateway({ ...services, clock, logger });
   const databaseGauges = new DatabaseGauges({ statistics: new StatisticsDatastore(session), metrics, clock });
   const { redis, perMinute } = config.rateLimits;

@@ -1,4 +1,5 @@
 import { hasCode } from '../errors.ts';
+import type { EncryptionKeyCheck } from '../observability/encryption-key-check.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { backOffMs, jitter } from '../utils/back-off.ts';
@@ -14,6 +15,7 @@ const MAX_COOLDOWN_MS = 5 * 60_000;
 
 interface Dependencies {
   jobs: Job[];
+  encryptionKey: Pick<EncryptionKeyCheck, 'isValid'>;
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
@@ -47,6 +49,7 @@ export class Worker {
 
 interface RunnerDependencies {
   job: Job;
+  encryptionKey: Dependencies['encryptionKey'];
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
@@ -54,8 +57,17 @@ interface RunnerDependencies {
   signal: AbortSignal;
 }
 
+class WrongKeyError extends Error {
+  override readonly name = 'WrongKeyError';
+
+  constructor() {
+    super('ENCRYPTION_KEY cannot decrypt the stored tokens: nothing is done until it can');
+  }
+}
+
 class JobRunner {
   private readonly job: Job;
+  private readonly encryptionKey: Dependencies['encryptionKey'];
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly metrics: Metrics;
@@ -63,8 +75,9 @@ class JobRunner {
   private providerFailures = 0;
   private cooldownEndsAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ job, clock, logger, metrics, signal }: RunnerDependencies) {
+  constructor({ job, encryptionKey, clock, logger, metrics, signal }: RunnerDependencies) {
     this.job = job;
+    this.encryptionKey = encryptionKey;
     this.clock = clock;
     this.logger = logger;
     this.metrics = metrics;
@@ -78,10 +91,11 @@ class JobRunner {
     }
   }
 
-  /** A job that fails is retried at its next tick. */
+  /** A job that fails is retried at its next tick. With a wrong key none runs: each item would fail, and be deferred. */
   async tick(): Promise<void> {
     const { name } = this.job;
     try {
+      if (!(await this.encryptionKey.isValid())) throw new WrongKeyError();
       if (!this.isCoolingDown()) await this.runDue();
       this.metrics.workerRuns.inc({ task: name, outcome: 'ok' });
     } catch (error) {

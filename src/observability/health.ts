@@ -1,11 +1,10 @@
 import type { HealthDatastore } from '../datastores/health-datastore.ts';
-import type { Ciphertext } from '../models/connection.ts';
 import type { Readiness } from '../schemas/health.ts';
 import type { Clock } from '../utils/clock.ts';
 import { SingleFlight } from '../utils/single-flight.ts';
 import { withTimeout } from '../utils/with-timeout.ts';
+import type { EncryptionKeyCheck } from './encryption-key-check.ts';
 import type { Logger } from './logger.ts';
-import type { Metrics } from './metrics.ts';
 
 type Checks = Readiness['checks'];
 
@@ -16,14 +15,13 @@ interface Finding {
 }
 
 const CHECK_TIMEOUT_MS = 2_000;
-/** While all is well, a write and the decryption of stored tokens are tried no more often than this. */
+/** While all is well, a write is tried no more often than this. */
 const TRIAL_INTERVAL_MS = 30_000;
 const ALL_OK: Checks = { database: 'ok', migrations: 'ok', encryption_key: 'ok' };
 
 interface Dependencies {
   database: Pick<HealthDatastore, keyof HealthDatastore>;
-  cipher: { decrypt(ciphertext: Ciphertext): unknown };
-  metrics: Pick<Metrics, 'encryptionKeyValid'>;
+  encryptionKey: Pick<EncryptionKeyCheck, 'isValid'>;
   clock: Clock;
   logger: Logger;
 }
@@ -31,21 +29,19 @@ interface Dependencies {
 /** Checks whether this process can do its work, and logs when that changes. */
 export class Health {
   private readonly database: Dependencies['database'];
-  private readonly cipher: Dependencies['cipher'];
-  private readonly metrics: Dependencies['metrics'];
+  private readonly encryptionKey: Dependencies['encryptionKey'];
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly checking = new SingleFlight<Finding>();
   private readonly writing = new SingleFlight<void>();
   private isStopping = false;
   private reported = ALL_OK;
-  /** When a write and a decryption last succeeded, and the server's access mode then. */
+  /** When a write last succeeded, and the server's access mode then. */
   private tried = { at: Number.NEGATIVE_INFINITY, accessMode: '' };
 
-  constructor({ database, cipher, metrics, clock, logger }: Dependencies) {
+  constructor({ database, encryptionKey, clock, logger }: Dependencies) {
     this.database = database;
-    this.cipher = cipher;
-    this.metrics = metrics;
+    this.encryptionKey = encryptionKey;
     this.clock = clock;
     this.logger = logger;
   }
@@ -85,8 +81,7 @@ export class Health {
       this.clock.monotonicMs() - this.tried.at < TRIAL_INTERVAL_MS && accessMode === this.tried.accessMode;
     if (isTried || found.checks.database !== 'ok' || found.checks.migrations !== 'ok') return found;
     try {
-      const isKeyValid = this.canDecrypt(await this.limited(endsAt, this.database.sampleTokens()));
-      this.metrics.encryptionKeyValid.set(isKeyValid ? 1 : 0);
+      const isKeyValid = await this.limited(endsAt, this.encryptionKey.isValid());
       if (!isKeyValid) return { ...found, checks: { ...found.checks, encryption_key: 'wrong' } };
     } catch (error) {
       return this.unusable(error);
@@ -104,19 +99,6 @@ export class Health {
     }
     this.tried = { at: this.clock.monotonicMs(), accessMode };
     return found;
-  }
-
-  /** A token that was damaged is no proof against the key, but a group of which no token can be decrypted is. */
-  private canDecrypt(groups: Ciphertext[][]): boolean {
-    const isReadable = (token: Ciphertext) => {
-      try {
-        this.cipher.decrypt(token);
-        return true;
-      } catch {
-        return false;
-      }
-    };
-    return groups.every((tokens) => tokens.length === 0 || tokens.some(isReadable));
   }
 
   private unusable(error: unknown): Finding {

@@ -2,7 +2,7 @@ import { afterEach, expect, it } from '@jest/globals';
 import supertest from 'supertest';
 import { describeEachDatabase } from '../support/databases.ts';
 import { NEW_KEY, OLD_KEY, UNKNOWN_KEY } from '../support/encrypted-rows.ts';
-import { useHarness } from '../support/harness.ts';
+import { DAYS, useHarness } from '../support/harness.ts';
 import { scrape } from '../support/metrics.ts';
 import { connect, startService, type TestService } from '../support/service.ts';
 
@@ -28,6 +28,20 @@ describeEachDatabase('readiness', (createDatabase) => {
   ])('is ready with %s', async (_, key) => {
     await connect(harness.service, harness.simulator, 'acme');
     await expectReadiness(key, 'ok');
+  });
+
+  it('is no reason to defer or lose anything: the worker does nothing with a wrong key', async () => {
+    await connect(harness.service, harness.simulator, 'acme');
+    harness.clock.advance(90 * DAYS);
+    const { database, simulator, clock } = harness;
+    service = await startService({ databaseUrl: database.url, simulator, clock, env: { ENCRYPTION_KEY: UNKNOWN_KEY } });
+    const before = await harness.row('acme');
+    await service.context.worker.tick();
+    expect(await harness.row('acme')).toEqual(before);
+    expect(harness.refreshes()).toBe(0);
+    expect(service.logs.join()).toContain('ENCRYPTION_KEY cannot decrypt the stored tokens');
+    await harness.home.worker.tick();
+    expect(harness.refreshes()).toBe(1);
   });
 
   it('is ready with any key if no token is stored, and leaves no row', async () => {

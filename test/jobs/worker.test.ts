@@ -191,7 +191,8 @@ describe('a worker', () => {
       run: async () => 'skipped' as const,
       ...job,
     }));
-    return new Worker({ jobs: complete as Job[], clock, logger, metrics });
+    const encryptionKey = { isValid: async () => true };
+    return new Worker({ jobs: complete as Job[], encryptionKey, clock, logger, metrics });
   }
 });
 

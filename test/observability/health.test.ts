@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import type { HealthDatastore } from '../../src/datastores/health-datastore.ts';
 import type { Ciphertext } from '../../src/models/connection.ts';
+import { EncryptionKeyCheck } from '../../src/observability/encryption-key-check.ts';
 import { Health } from '../../src/observability/health.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -141,6 +142,7 @@ describe('readiness', () => {
         if (token !== 'good') throw new Error('canary');
       },
     };
-    return { health: new Health({ database, cipher, metrics, clock, logger }), clock, lines, metrics };
+    const encryptionKey = new EncryptionKeyCheck({ database, cipher, metrics, clock });
+    return { health: new Health({ database, encryptionKey, clock, logger }), clock, lines, metrics };
   }
 });
