@@ -31,7 +31,7 @@ export async function simulateLong({ state, markdown, shards, processes }: LongR
     await appendFile(state, `${JSON.stringify(result)}\n`);
     results.push(result);
     bar.update(results.length - done.size);
-    if (result.failures > 0) process.stderr.write(`\nseed ${result.seed}\n${result.details}\n`);
+    if (result.failures > 0) process.stderr.write(`\nnpm run simulate -- --shard ${result.seed}\n${result.details}\n`);
   };
   await Promise.all(Array.from({ length: Math.min(processes, seeds.length) }, () => runShards(seeds, record)));
   bar.stop();

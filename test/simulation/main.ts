@@ -7,6 +7,7 @@ import { asMarkdown, asText, type Comparison, failureDetails, figures } from './
 import { runSimulation } from './run.ts';
 import type { RunSize } from './schedule.ts';
 import { openService } from './service.ts';
+import { runShard } from './shard.ts';
 import { hasExpectedReason, isAvoidable, totalsOf } from './totals.ts';
 import { MINUTE } from './virtual-time.ts';
 
@@ -18,13 +19,19 @@ const { values } = parseArgs({
     short: { type: 'boolean', default: false },
     markdown: { type: 'string' },
     long: { type: 'boolean', default: false },
-    shards: { type: 'string', default: '100' },
+    shard: { type: 'string' },
+    shards: { type: 'string', default: '200' },
     processes: { type: 'string', default: '1' },
     state: { type: 'string', default: 'data/simulation.jsonl' },
     report: { type: 'boolean', default: false },
   },
 });
 
+if (values.shard) {
+  const { details, totals, failures } = await runShard(Number(values.shard));
+  process.stdout.write(`${JSON.stringify(totals, null, 2)}\n${details}\n`);
+  process.exit(failures > 0 ? 1 : 0);
+}
 if (values.long) {
   const { markdown, state, report } = values;
   const options = { state, markdown, shards: report ? 0 : Number(values.shards), processes: Number(values.processes) };
