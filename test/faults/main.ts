@@ -1,9 +1,11 @@
-import { appendFile, writeFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { serverVersion } from '../support/own-database.ts';
-import { asMarkdown, asText, totals } from './report.ts';
+import { runClusterScenarios } from './cluster/run-cluster-scenarios.ts';
+import { asText, totals, writeMarkdown } from './report.ts';
 import { runScenarios } from './runner.ts';
+import type { ScenarioResult } from './scenario.ts';
 import { concurrentChanges } from './scenarios/concurrent-changes.ts';
 import { databaseOutages } from './scenarios/database-outages.ts';
 import { newGrants } from './scenarios/new-grants.ts';
@@ -40,25 +42,35 @@ const interruption = new Promise<never>((_, reject) => {
 });
 interruption.catch(() => undefined);
 
-const { values } = parseArgs({ options: { markdown: { type: 'string' }, only: { type: 'string', default: '' } } });
+const { values } = parseArgs({
+  options: {
+    cluster: { type: 'boolean', default: false },
+    markdown: { type: 'string' },
+    only: { type: 'string', default: '' },
+  },
+});
 const selected = GROUPS.map((group) => ({
   ...group,
   scenarios: group.scenarios.filter(({ name }) => name.includes(values.only)),
 })).filter(({ scenarios }) => scenarios.length > 0);
 
 const startedAt = performance.now();
-const server = await findServer();
-const results = await runScenarios(selected, {
-  serverUrl: server?.url,
-  interruption,
-  onResult: (result) => process.stdout.write(asText(result)),
-});
+const onResult = (result: ScenarioResult) => process.stdout.write(asText(result));
+const { results, version } = values.cluster
+  ? await runClusterScenarios({ only: values.only, interruption, onResult })
+  : await runOnServer();
 const duration = Math.round((performance.now() - startedAt) / 1000);
-const setting = `Node ${process.version}, ${server?.version ?? 'no database'}, ${cpus().length} cores, ${duration} s`;
-if (values.markdown) await writeFile(values.markdown, asMarkdown(results, setting));
+const setting = `Node ${process.version}, ${version ?? 'no database'}, ${cpus().length} cores, ${duration} s`;
+if (values.markdown) await writeMarkdown(values.markdown, values.cluster ? 'cluster' : 'server', results, setting);
 process.stdout.write(`${setting}\n${totals(results)}\n`);
 if (process.env['TEST_SUMMARY_FILE']) await appendFile(process.env['TEST_SUMMARY_FILE'], `${totals(results)}\n`);
 process.exit(results.some(({ state }) => state === 'FAILED') ? 1 : 0);
+
+async function runOnServer() {
+  const server = await findServer();
+  const results = await runScenarios(selected, { serverUrl: server?.url, interruption, onResult });
+  return { results, version: server?.version };
+}
 
 /** The first server that can be reached. */
 async function findServer(): Promise<{ url: string; version: string } | undefined> {

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { COVERED_BY_TESTS } from './covered-by-tests.ts';
 import type { ScenarioResult } from './scenario.ts';
 
@@ -8,9 +9,33 @@ export function asText({ scenario, state, measured }: ScenarioResult): string {
   return `${state.padEnd(7)} ${scenario.name}\n          expected: ${scenario.expected}\n          measured: ${measured}\n`;
 }
 
-/** All results for the documentation. */
-export function asMarkdown(results: ScenarioResult[], setting: string): string {
-  const rows = results.map(({ scenario, state, measured }) => [scenario.name, scenario.expected, measured, state]);
+type Part = 'server' | 'cluster';
+
+/** Where the part about clusters starts in the file. */
+const CLUSTER_HEADING = '## Database clusters';
+
+/** Writes the results of one part into the documentation, and keeps the other part as it is. */
+export async function writeMarkdown(
+  path: string,
+  part: Part,
+  results: ScenarioResult[],
+  setting: string,
+): Promise<void> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  const start = text.indexOf(CLUSTER_HEADING);
+  const parts = start < 0 ? [text, ''] : [text.slice(0, start), text.slice(start)];
+  if (part === 'server') parts[0] = asMarkdown(results, setting);
+  else parts[1] = asClusterMarkdown(results, setting);
+  await writeFile(
+    path,
+    `${parts
+      .map((each) => each?.trimEnd())
+      .join('\n\n')
+      .trim()}\n`,
+  );
+}
+
+function asMarkdown(results: ScenarioResult[], setting: string): string {
   const covered = COVERED_BY_TESTS.map(({ fault, file, title }) => [fault, `[${title}](../${file})`]);
   return `# Fault suite results
 
@@ -18,7 +43,7 @@ Written by \`npm run test:faults -- --markdown docs/faults.md\`: ${setting}. Eac
 real database, with the Intuit simulator and concurrent callers. Losses, statuses and the number of token calls are checked. Latencies
 are reported only: they depend on the machine.
 
-${table(HEADINGS, rows)}
+${table(HEADINGS, toRows(results))}
 
 ## Faults that a test of their own covers
 
@@ -26,6 +51,20 @@ In one process, on each database, with a clock that the test moves:
 
 ${table(['Fault', 'Test'], covered)}
 `;
+}
+
+function asClusterMarkdown(results: ScenarioResult[], setting: string): string {
+  return `${CLUSTER_HEADING}
+
+Written by \`npm run test:faults -- --cluster --markdown docs/faults.md\`: ${setting}. Each scenario starts three nodes on one machine
+and refreshes 24 connections once per second, by two replicas, until each was refreshed again after the fault.
+
+${table(HEADINGS, toRows(results))}
+`;
+}
+
+function toRows(results: ScenarioResult[]): string[][] {
+  return results.map(({ scenario, state, measured }) => [scenario.name, scenario.expected, measured, state]);
 }
 
 function table(headings: string[], rows: string[][]): string {

@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process';
+import { access, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { serverVersion, withConnection } from '../../support/own-database.ts';
+import { type Process, startProcess } from '../../support/processes.ts';
+import { closedPort } from '../../support/tcp-relay.ts';
+import { until } from '../../support/until.ts';
+
+const PROVIDER = '/usr/lib/galera/libgalera_smm.so';
+export const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
+const NODES = 3;
+const execute = promisify(execFile);
+
+/** One node of a cluster. */
+export interface ClusterNode {
+  port: number;
+  signal(signal: NodeJS.Signals): void;
+  /** Runs statements on this node alone. */
+  run(...statements: string[]): Promise<void>;
+  /** How many connections the node has. */
+  threads(): Promise<number>;
+}
+
+/** Three nodes on this machine. */
+export interface Cluster {
+  version: string;
+  nodes: ClusterNode[];
+  close(): Promise<void>;
+}
+
+/** Returns what is missing for a cluster; undefined if nothing is. */
+export async function missingForGalera(): Promise<string | undefined> {
+  const isMissing = (work: Promise<unknown>) => work.then(() => false).catch(() => true);
+  if (await isMissing(execute('mariadbd', ['--version']))) return 'mariadb-server is not installed';
+  if (await isMissing(access(PROVIDER))) return 'galera-4 is not installed';
+  if (await isMissing(execute('rsync', ['--version']))) return 'rsync is not installed';
+  return undefined;
+}
+
+/**
+ * Starts three nodes of MariaDB with Galera in a temporary folder, each of which accepts writes.
+ * @param skewSeconds how far each node's wall clock is ahead of the one before
+ */
+export async function startGalera(skewSeconds = 0): Promise<Cluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'galera-'));
+  const processes: Process[] = [];
+  const close = async () => {
+    await Promise.all(processes.map(({ kill }) => kill('SIGKILL')));
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    if (isRoot()) await execute('chown', ['mysql:mysql', folder]);
+    const ports: { sql: number; group: number; ist: number; sst: number }[] = [];
+    for (let index = 0; index < NODES; index += 1) {
+      const [sql, group, ist, sst] = [await closedPort(), await closedPort(), await closedPort(), await closedPort()];
+      ports.push({ sql, group, ist, sst });
+    }
+    const addresses = ports.map(({ group }) => `127.0.0.1:${group}`).join(',');
+    for (const [index, { sql, group, ist, sst }] of ports.entries()) {
+      const data = `${folder}/${index}`;
+      await execute(...asUser('mariadb-install-db', ['--no-defaults', `--datadir=${data}`, ...INSTALL]));
+      const [command, args] = asUser('mariadbd', [
+        ...['--no-defaults', `--datadir=${data}`, `--tmpdir=${data}`, `--socket=${folder}/${index}.socket`],
+        ...[`--port=${sql}`, '--bind-address=127.0.0.1', '--binlog-format=ROW', '--innodb-autoinc-lock-mode=2'],
+        ...[
+          '--innodb-buffer-pool-size=32M',
+          '--wsrep-on=ON',
+          `--wsrep-provider=${PROVIDER}`,
+          '--wsrep-sst-method=rsync',
+        ],
+        ...[`--wsrep-cluster-address=gcomm://${index === 0 ? '' : addresses}`, '--wsrep-node-address=127.0.0.1'],
+        ...[`--wsrep-node-name=node${index}`, `--wsrep-sst-receive-address=127.0.0.1:${sst}`],
+        `--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:${group};base_port=${group};ist.recv_addr=127.0.0.1:${ist};gcache.size=16M`,
+      ]);
+      const process = startProcess({ command, args, env: skewed(index * skewSeconds) });
+      processes.push(process);
+      const failed = process.ended.then((code) =>
+        Promise.reject(new Error(`mariadbd ended: ${code} ${process.stderr().slice(-2_000)}`)),
+      );
+      failed.catch(() => undefined);
+      await Promise.race([failed, until(() => isSynced(sql))]);
+    }
+    const nodes = ports.map(({ sql }, index) => ({
+      port: sql,
+      signal: (signal: NodeJS.Signals) => void processes[index]?.kill(signal),
+      run: (...statements: string[]) =>
+        withConnection(urlOf(sql), async (connection) => {
+          for (const statement of statements) await connection.query(statement);
+        }),
+      threads: () => withConnection(urlOf(sql), countThreads),
+    }));
+    return { version: `Galera, ${await serverVersion(urlOf(ports[0]?.sql ?? 0))}`, nodes, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const INSTALL = ['--auth-root-authentication-method=normal', '--skip-test-db'];
+
+/** The state transfer by rsync fails as root. */
+function asUser(command: string, args: string[]): [string, string[]] {
+  if (!isRoot()) return [command, args];
+  return ['setpriv', ['--reuid=mysql', '--regid=mysql', '--clear-groups', command, ...args]];
+}
+
+/** The environment of a process whose wall clock is ahead. */
+function skewed(seconds: number): Record<string, string> {
+  if (seconds === 0) return {};
+  return { LD_PRELOAD: FAKETIME, FAKETIME: `+${seconds}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+function urlOf(port: number): string {
+  return `mysql://root@127.0.0.1:${port}/`;
+}
+
+async function countThreads(connection: Connection): Promise<number> {
+  const [rows] = await connection.query<RowDataPacket[]>("SHOW STATUS LIKE 'Threads_connected'");
+  return Number(rows[0]?.['Value']);
+}
+
+async function isSynced(port: number): Promise<boolean> {
+  try {
+    return await withConnection(urlOf(port), async (connection) => {
+      const [rows] = await connection.query("SHOW STATUS LIKE 'wsrep_local_state_comment'");
+      return JSON.stringify(rows).includes('Synced');
+    });
+  } catch {
+    return false;
+  }
+}
