@@ -62,7 +62,9 @@ export async function startGalera(skewSeconds = 0): Promise<Cluster> {
     for (const [index, { sql, group, ist, sst }] of ports.entries()) {
       const data = `${folder}/${index}`;
       await execute(...asUser('mariadb-install-db', ['--no-defaults', `--datadir=${data}`, ...INSTALL]));
-      const [command, args] = asUser('mariadbd', [
+      const [command, args] = asUser('env', [
+        ...skewed(index * skewSeconds),
+        'mariadbd',
         ...['--no-defaults', `--datadir=${data}`, `--tmpdir=${data}`, `--socket=${folder}/${index}.socket`],
         ...[`--port=${sql}`, '--bind-address=127.0.0.1', '--binlog-format=ROW', '--innodb-autoinc-lock-mode=2'],
         ...[
@@ -75,7 +77,7 @@ export async function startGalera(skewSeconds = 0): Promise<Cluster> {
         ...[`--wsrep-node-name=node${index}`, `--wsrep-sst-receive-address=127.0.0.1:${sst}`],
         `--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:${group};base_port=${group};ist.recv_addr=127.0.0.1:${ist};gcache.size=16M`,
       ]);
-      const process = startProcess({ command, args, env: skewed(index * skewSeconds) });
+      const process = startProcess({ command, args, env: {} });
       processes.push(process);
       const failed = process.ended.then((code) =>
         Promise.reject(new Error(`mariadbd ended: ${code} ${process.stderr().slice(-2_000)}`)),
@@ -107,10 +109,9 @@ function asUser(command: string, args: string[]): [string, string[]] {
   return ['setpriv', ['--reuid=mysql', '--regid=mysql', '--clear-groups', command, ...args]];
 }
 
-/** The environment of a process whose wall clock is ahead. */
-function skewed(seconds: number): Record<string, string> {
-  if (seconds === 0) return {};
-  return { LD_PRELOAD: FAKETIME, FAKETIME: `+${seconds}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
+/** The variables of a process whose wall clock is ahead. Only the process itself may load the library, as its own user. */
+function skewed(seconds: number): string[] {
+  return seconds === 0 ? [] : [`LD_PRELOAD=${FAKETIME}`, `FAKETIME=+${seconds}s`, 'FAKETIME_DONT_FAKE_MONOTONIC=1'];
 }
 
 function isRoot(): boolean {
