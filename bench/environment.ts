@@ -88,7 +88,7 @@ function script(name: string): string[] {
   return ['--import', import.meta.resolve('tsx'), projectFile(`bench/${name}`)];
 }
 
-/** Everything is on, as in production. The rate limit counts every request and is too high to reject any. */
+/** Everything is on, as in production. The limits count every request and are too high to reject any. */
 function variables(databaseUrl: string, encryptionKey: string, quickbooksUrl: string): Record<string, string> {
   return {
     NODE_ENV: 'production',
@@ -97,6 +97,8 @@ function variables(databaseUrl: string, encryptionKey: string, quickbooksUrl: st
     OAUTH_STATE_SECRET: 'state-secret-of-the-benchmark-0123456789',
     API_KEYS: `bench:${API_KEY}`,
     RATE_LIMIT_PER_MINUTE: '1000000',
+    COMPANY_LIMIT_PER_SECOND: '10000',
+    COMPANY_LIMIT_PER_MINUTE: '100000',
     FRONTEND_URL: 'http://localhost:5173',
     QBO_CLIENT_ID: 'client-id',
     QBO_CLIENT_SECRET: 'client-secret',

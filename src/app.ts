@@ -13,7 +13,7 @@ import { RoutePatterns } from './middleware/route-patterns.ts';
 import { createConnectRouter } from './routes/connect.ts';
 import { createConnectionsRouter } from './routes/connections.ts';
 import { createDocsRouter } from './routes/docs.ts';
-import { createGatewayRouter } from './routes/gateway.ts';
+import { createGatewayRouter, gatewayPaths } from './routes/gateway.ts';
 import { createHealthRouter } from './routes/health.ts';
 import { createMetricsRouter } from './routes/metrics.ts';
 import { createOAuthRouter } from './routes/oauth.ts';
@@ -28,7 +28,7 @@ export function createApp(context: Context): Express {
   }
   const publicUrls = strategies.all().map(({ profile }) => profile.redirectUri);
   app.use(allowOrigins(config.frontendUrls, publicUrls));
-  app.use(limitBody);
+  app.use(limitBody(strategies.all().flatMap(gatewayPaths)));
 
   const nativeRoots = strategies.all().flatMap(({ profile }) => profile.api.nativePath?.match(/^\/[^/]+/) ?? []);
   app.use(
@@ -36,7 +36,6 @@ export function createApp(context: Context): Express {
     authenticate({ ...context, publicUrls, limitRejected: context.rateLimits.rejected }),
   );
   for (const strategy of strategies.all()) {
-    const { nativePath } = strategy.profile.api;
     app.use(
       `/api/v1/oauth/${strategy.system}`,
       rememberMount,
@@ -44,11 +43,7 @@ export function createApp(context: Context): Express {
       createConnectRouter(context, strategy),
       createConnectionsRouter(context, strategy),
     );
-    app.use(
-      [`/api/v1/${strategy.system}`, ...(nativePath ? [nativePath] : [])],
-      rememberMount,
-      createGatewayRouter(context, strategy),
-    );
+    app.use(gatewayPaths(strategy), rememberMount, createGatewayRouter(context, strategy));
   }
   app.use(operationalRoutes(context));
   app.use(createDocsRouter(context));

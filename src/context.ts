@@ -27,19 +27,24 @@ import { RevocationJob } from './jobs/revocation-job.ts';
 import { WebhookJob } from './jobs/webhook-job.ts';
 import { Worker } from './jobs/worker.ts';
 import { createRateLimits } from './middleware/rate-limit.ts';
-import { SharedRateLimits } from './middleware/shared-rate-limits.ts';
+import { createSharedStore } from './middleware/shared-rate-limits.ts';
 import { DatabaseGauges } from './observability/database-gauges.ts';
 import { EncryptionKeyCheck } from './observability/encryption-key-check.ts';
 import { Health } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
 import { MetricsPage } from './observability/metrics-page.ts';
+import { RedisConnection } from './redis/redis-connection.ts';
 import { CallbackFlow } from './services/callback-flow.ts';
 import { ConnectFailures } from './services/connect-failures.ts';
 import { ConnectionChanges } from './services/connection-changes.ts';
 import { ConnectionImporter } from './services/connection-importer.ts';
 import { ConnectionVerifier } from './services/connection-verifier.ts';
-import { Gateway } from './services/gateway.ts';
+import { CompanyLimiter } from './services/gateway/company-limiter.ts';
+import { ConnectionProofs } from './services/gateway/connection-proofs.ts';
+import { Gateway } from './services/gateway/gateway.ts';
+import { LocalCallSchedule } from './services/gateway/local-call-schedule.ts';
+import { SharedCallSchedule } from './services/gateway/shared-call-schedule.ts';
 import { GrantCompleter } from './services/grant-completer.ts';
 import { GrantReceiver } from './services/grant-receiver.ts';
 import { GrantRevoker } from './services/grant-revoker.ts';
@@ -73,6 +78,8 @@ export interface ServiceDependencies {
   frontendUrl?: string;
   /** Where events are posted; absent if they are not. */
   webhook: Config['webhook'];
+  /** Limits the calls that verify a company; absent if they are not limited. */
+  companyLimiter?: CompanyLimiter;
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
@@ -91,6 +98,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     connectConfirmation: needsConfirmation = false,
     frontendUrl,
     webhook,
+    companyLimiter,
     clock,
     logger,
     metrics,
@@ -119,7 +127,7 @@ export function buildServices(dependencies: ServiceDependencies) {
   const failures = new RefreshFailures({ ...shared, leases, saver, schedule, cooldown, metrics });
   const refresher = new TokenRefresher({ ...shared, leases, saver, failures, schedule, cooldown, metrics });
   const tokenManager = new TokenManager({ ...shared, refresher, cooldown, backgroundTasks });
-  const verifier = new ConnectionVerifier({ ...shared, connections, tokenManager });
+  const verifier = new ConnectionVerifier({ ...shared, connections, tokenManager, companyLimiter });
   const states = new OAuthStates(stateSecrets, clock);
   const confirmations = new Confirmations(stateSecrets);
   const changes = new ConnectionChanges({ ...shared, revoker, backgroundTasks });
@@ -209,6 +217,10 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
   const { clock = systemClock, strategies = createStrategies(config, clock), jobPauseMs } = options;
   const session = openSession(config.database, clock);
   const metrics = createMetrics();
+  const redis = config.rateLimits.redis && new RedisConnection({ redis: config.rateLimits.redis, clock, logger });
+  const local = new LocalCallSchedule(clock);
+  const schedule = redis ? new SharedCallSchedule(redis, local) : local;
+  const companyLimiter = new CompanyLimiter({ schedule, clock, metrics });
   const services = buildServices({
     session,
     strategies,
@@ -217,6 +229,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     connectConfirmation: config.connectConfirmation,
     frontendUrl: config.frontendUrl,
     webhook: config.webhook,
+    companyLimiter,
     clock,
     logger,
     metrics,
@@ -224,10 +237,17 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
   });
   const { encryptionKey, healthDatastore } = services;
   const health = new Health({ database: healthDatastore, encryptionKey, clock, logger });
-  const gateway = new Gateway({ ...services, clock, logger });
+  const bodyMemory = new MemoryBudget(BODY_MEMORY_BYTES);
+  const gateway = new Gateway({
+    ...services,
+    proofs: new ConnectionProofs(services),
+    companyLimiter,
+    bodyMemory,
+    clock,
+    logger,
+  });
   const databaseGauges = new DatabaseGauges({ statistics: new StatisticsDatastore(session), metrics, clock });
-  const { redis, perMinute } = config.rateLimits;
-  const sharedLimits = redis && new SharedRateLimits({ redis, clock, logger });
+  const { perMinute } = config.rateLimits;
 
   return {
     ...services,
@@ -240,15 +260,15 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     gateway,
     metricsPage: new MetricsPage({ metrics, databaseGauges, clock }),
     authenticator: new CallerAuthenticator(config.callers, clock),
-    bodyMemory: new MemoryBudget(BODY_MEMORY_BYTES),
+    bodyMemory,
     links: new ConnectLinks(config.stateSecrets, clock),
     returnPages: new ReturnPages(config.frontendUrls),
-    rateLimits: createRateLimits(perMinute, (name) => sharedLimits?.createStore(name)),
+    rateLimits: createRateLimits(perMinute, (name) => redis && createSharedStore(name, redis)),
     /** Waits for unfinished work, then closes every connection. */
     close: async () => {
       await services.drain();
       await gateway.close();
-      sharedLimits?.close();
+      redis?.close();
       await session.close();
     },
   };

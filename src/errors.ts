@@ -82,8 +82,8 @@ export const ERRORS = {
   payload_too_large: {
     status: 413,
     title: 'Payload Too Large',
-    meaning: 'the body is larger than 1 MiB',
-    detail: 'The body is larger than 1 MiB.',
+    meaning: 'the body is larger than 100 MiB at the gateway, or than 16 KiB elsewhere',
+    detail: 'The body is larger than 100 MiB.',
   },
   headers_too_large: {
     status: 431,
@@ -94,7 +94,7 @@ export const ERRORS = {
   rate_limited: {
     status: 429,
     title: 'Too Many Requests',
-    meaning: 'there were too many requests within a minute',
+    meaning: "there were too many requests within a minute, or too many calls to the organization's company",
     detail: 'Too many requests. Please try again in a minute.',
   },
   internal_error: {
@@ -109,6 +109,13 @@ export const ERRORS = {
     meaning:
       'Intuit rejected this service itself, redirected, or returned something unreadable, or rejected an access token that was just refreshed',
     detail: 'The accounting system returned a response that this service cannot use.',
+  },
+  outcome_unknown: {
+    status: 504,
+    title: 'Gateway Timeout',
+    meaning:
+      'a POST was sent to the accounting system and no response arrived: it may have been processed, so repeat it only with the same `Idempotency-Key` or `requestid`',
+    detail: 'The accounting system did not respond, and may have processed the request.',
   },
   provider_unavailable: {
     status: 503,

@@ -18,13 +18,14 @@ const MAY_IMPORT: Record<string, string[]> = {
   strategies: ['config', 'schemas', 'models', 'errors', 'utils'],
   auth: ['config', 'crypto', 'models', 'errors', 'utils'],
   observability: ['config', 'datastores', 'schemas', 'models', 'errors', 'utils'],
-  services: ['strategies', 'datastores', 'crypto', 'auth', 'observability', 'models', 'errors', 'utils'],
+  redis: ['config', 'observability', 'utils'],
+  services: ['redis', 'strategies', 'datastores', 'crypto', 'auth', 'observability', 'models', 'errors', 'utils'],
   jobs: ['services', 'strategies', 'datastores', 'schemas', 'observability', 'models', 'errors', 'utils'],
-  middleware: ['auth', 'schemas', 'config', 'observability', 'models', 'errors', 'utils'],
+  middleware: ['redis', 'auth', 'schemas', 'config', 'observability', 'models', 'errors', 'utils'],
   openapi: ['strategies', 'schemas', 'config', 'models', 'errors'],
   context: [
     ...['jobs', 'services', 'strategies', 'datastores', 'db', 'crypto', 'auth'],
-    ...['middleware', 'observability', 'config', 'utils'],
+    ...['middleware', 'redis', 'observability', 'config', 'utils'],
   ],
   routes: [
     ...['context', 'openapi', 'middleware', 'services', 'strategies', 'auth'],
@@ -55,10 +56,10 @@ const LIBRARIES: Record<string, string[]> = {
   'pino-pretty': ['observability'],
   'intuit-oauth': ['strategies'],
   undici: ['strategies', 'services', 'jobs'],
-  'raw-body': ['routes', 'middleware'],
+  'raw-body': ['middleware'],
   'express-rate-limit': ['middleware'],
   'rate-limit-redis': ['middleware'],
-  redis: ['middleware'],
+  redis: ['redis'],
   jose: ['auth'],
   knex: ['db', 'datastores', 'migrations', 'knexfile'],
   libsql: ['db'],
@@ -85,7 +86,6 @@ const MAY_READ_TIME: Record<string, string[]> = {
   'src/db/migrations.ts': ['setTimeout'], // waits for another process, in commands that have no clock
   'src/observability/standard-output.ts': ['setImmediate'], // once per iteration of the event loop
   'src/middleware/rate-limit.ts': ['Date.now'], // express-rate-limit's stores count by the process's own time
-  'src/services/gateway.ts': ['AbortSignal.timeout'], // undici's own limit for draining a response that is discarded
 };
 
 interface Source {
@@ -170,7 +170,7 @@ describe('the architecture', () => {
 
   it('constructs its parts only in context.ts, the registry of providers and commands', () => {
     const parts =
-      /new (?:\w+(?:Datastore|Service|Strategy|Manager|Refresher|Revoker|Job)|Health|Gateway|Worker|TokenCipher|OAuthStates|ConnectLinks)\(/;
+      /new (?:\w+(?:Datastore|Service|Strategy|Manager|Refresher|Revoker|Job)|Health|Gateway|CompanyLimiter|Worker|TokenCipher|OAuthStates|ConnectLinks)\(/;
     expect(filesWith(parts).filter((file) => !file.startsWith('src/commands/'))).toEqual([
       'src/context.ts',
       'src/strategies/strategy-registry.ts',

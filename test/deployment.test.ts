@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { loadConfig } from '../src/config/config.ts';
 import { environmentSchema } from '../src/config/environment-schema.ts';
-import { MAX_BODY_BYTES } from '../src/middleware/limit-body.ts';
+import { MAX_GATEWAY_BODY_BYTES } from '../src/models/body-limits.ts';
 import { PRODUCTION } from './support/variables.ts';
 
 const manifest = JSON.parse(read('package.json'));
@@ -56,7 +56,7 @@ describe('deploy/nginx.conf', () => {
 
   it('forwards to the service, with the same limit for bodies', () => {
     expect(settings).toMatch(/server service:8080 resolve/);
-    expect(settings).toMatch(`client_max_body_size ${MAX_BODY_BYTES / 1024 / 1024}m;`);
+    expect(settings).toMatch(`client_max_body_size ${MAX_GATEWAY_BODY_BYTES / 1024 / 1024}m;`);
   });
 
   it('logs no query, which can contain a code, a state or a link', () => {

@@ -40,6 +40,10 @@ export interface Config {
     apiBaseUrl: string;
     /** Total time of one call in milliseconds. */
     timeoutMs: number;
+    /** Time from the last byte of a gateway request to the headers of its response, in milliseconds. */
+    gatewayTimeoutMs: number;
+    /** Intuit's limits for calls to one company; 0: none. */
+    companyLimits: { perSecond: number; perMinute: number };
   };
   /** The port of the Intuit simulator that `npm run dev` starts; absent if a key pair is set. */
   simulatorPort: number | undefined;
@@ -197,6 +201,9 @@ const OPERATOR_VARIABLES = {
   QBO_REVOKE_URL: true,
   QBO_API_BASE_URL: true,
   PROVIDER_TIMEOUT_MS: true,
+  GATEWAY_TIMEOUT_MS: true,
+  COMPANY_LIMIT_PER_SECOND: true,
+  COMPANY_LIMIT_PER_MINUTE: true,
   VERIFY_IDLE_HOURS: true,
   EVENTS_WEBHOOK_URL: true,
   EVENTS_WEBHOOK_SECRET: true,
@@ -204,9 +211,12 @@ const OPERATOR_VARIABLES = {
 
 type Values = z.output<EnvironmentSchema>;
 
-function quickbooksOf(
-  env: Pick<Values, Extract<keyof Values, `QBO_${string}`> | 'PROVIDER_TIMEOUT_MS'>,
-): QuickBooksConfig {
+type QuickBooksVariable =
+  | Extract<keyof Values, `QBO_${string}` | `COMPANY_LIMIT_${string}`>
+  | 'PROVIDER_TIMEOUT_MS'
+  | 'GATEWAY_TIMEOUT_MS';
+
+function quickbooksOf(env: Pick<Values, QuickBooksVariable>): QuickBooksConfig {
   return {
     clientId: env.QBO_CLIENT_ID,
     clientSecret: env.QBO_CLIENT_SECRET,
@@ -217,6 +227,8 @@ function quickbooksOf(
     revokeUrl: env.QBO_REVOKE_URL ?? INTUIT.revokeUrl,
     apiBaseUrl: env.QBO_API_BASE_URL ?? INTUIT.apiBaseUrl[env.QBO_ENVIRONMENT],
     timeoutMs: env.PROVIDER_TIMEOUT_MS,
+    gatewayTimeoutMs: env.GATEWAY_TIMEOUT_MS,
+    companyLimits: { perSecond: env.COMPANY_LIMIT_PER_SECOND, perMinute: env.COMPANY_LIMIT_PER_MINUTE },
   };
 }
 

@@ -85,6 +85,9 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
     EVENTS_WEBHOOK_URL: given['EVENTS_WEBHOOK_SECRET'] ? urlWithQuery : urlWithQuery.optional(),
     EVENTS_WEBHOOK_SECRET: given['EVENTS_WEBHOOK_URL'] ? webhookSecrets() : webhookSecrets().optional(),
     PROVIDER_TIMEOUT_MS: wholeNumber(100, 20_000).default(10_000),
+    GATEWAY_TIMEOUT_MS: wholeNumber(100, 600_000).default(120_000),
+    COMPANY_LIMIT_PER_SECOND: wholeNumber(0, 100_000).default(10),
+    COMPANY_LIMIT_PER_MINUTE: wholeNumber(0, 1_000_000).default(500),
     SIMULATOR_PORT: wholeNumber(1, 65_535).default(DEFAULT_SIMULATOR_PORT),
   });
 }

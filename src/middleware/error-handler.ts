@@ -13,9 +13,9 @@ export function createErrorHandler(logger: Logger, returnPages: ReturnPages): Er
   return (thrown, request, response, _next) => {
     const { organizationId, browserFlow } = response.locals;
     const context = { request_id: request.id, organization_id: organizationId };
-    if (response.headersSent || response.destroyed) {
-      if (!hasCallerLeft(thrown))
-        logger.warn({ event: 'response.cut_off', ...context, err: thrown }, 'response.cut_off');
+    const isAbandoned = hasCallerLeft(thrown);
+    if (response.headersSent || response.destroyed || isAbandoned) {
+      if (!isAbandoned) logger.warn({ event: 'response.cut_off', ...context, err: thrown }, 'response.cut_off');
       response.destroy(); // a truncated response must not look complete
       return;
     }

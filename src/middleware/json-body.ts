@@ -1,9 +1,8 @@
 import type { Request, RequestHandler } from 'express';
 import getRawBody from 'raw-body';
 import { AppError } from '../errors.ts';
+import { MAX_BODY_BYTES } from '../models/body-limits.ts';
 import type { MemoryBudget } from '../utils/memory-budget.ts';
-
-const MAX_BYTES = 16 * 1024;
 
 /**
  * Reads a JSON object, whatever the content type says. Without a body, there is none.
@@ -11,11 +10,11 @@ const MAX_BYTES = 16 * 1024;
  */
 export function jsonBody(bodyMemory: MemoryBudget): RequestHandler {
   return async (request, _response, next) => {
-    bodyMemory.reserve(MAX_BYTES);
+    bodyMemory.reserve(MAX_BODY_BYTES);
     try {
       request.body = parseObject(await readBody(request));
     } finally {
-      bodyMemory.release(MAX_BYTES);
+      bodyMemory.release(MAX_BODY_BYTES);
     }
     next();
   };
@@ -24,9 +23,9 @@ export function jsonBody(bodyMemory: MemoryBudget): RequestHandler {
 async function readBody(request: Request): Promise<Buffer> {
   const { 'content-encoding': encoding = 'identity', 'content-length': length } = request.headers;
   if (encoding.toLowerCase() !== 'identity') throw invalidBody();
-  if (Number(length ?? 0) > MAX_BYTES) throw tooLarge();
+  if (Number(length ?? 0) > MAX_BODY_BYTES) throw tooLarge();
   try {
-    return await getRawBody(request, { limit: MAX_BYTES });
+    return await getRawBody(request, { limit: MAX_BODY_BYTES });
   } catch (error) {
     throw (error as { type?: string }).type === 'entity.too.large' ? tooLarge() : error;
   }

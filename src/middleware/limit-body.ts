@@ -1,11 +1,17 @@
 import type { RequestHandler } from 'express';
 import { AppError } from '../errors.ts';
+import { MAX_BODY_BYTES, MAX_GATEWAY_BODY_BYTES } from '../models/body-limits.ts';
 
-/** The largest body that any route accepts. */
-export const MAX_BODY_BYTES = 1024 * 1024;
-
-/** Rejects a body by its `Content-Length`, before any of it is read. */
-export const limitBody: RequestHandler = (request, _response, next) => {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw new AppError('payload_too_large');
-  next();
-};
+/** Rejects a body by its `Content-Length`, before any of it is read. @param gatewayPaths where the gateway is mounted */
+export function limitBody(gatewayPaths: readonly string[]): RequestHandler {
+  return (request, _response, next) => {
+    const length = Number(request.headers['content-length'] ?? 0);
+    if (length > MAX_BODY_BYTES) {
+      const path = request.path.toLowerCase(); // as the routes match it
+      const isGateway = gatewayPaths.some((gatewayPath) => path.startsWith(`${gatewayPath}/`));
+      if (!isGateway) throw new AppError('payload_too_large', { detail: 'The body is larger than 16 KiB.' });
+      if (length > MAX_GATEWAY_BODY_BYTES) throw new AppError('payload_too_large');
+    }
+    next();
+  };
+}

@@ -14,6 +14,9 @@ declare module 'express-serve-static-core' {
   }
 }
 
+/** https://www.w3.org/TR/trace-context/: version, trace ID, parent ID and flags. No ID is all zeros. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:$|-)/;
+
 interface Dependencies {
   logger: Logger;
   metrics: Metrics;
@@ -52,10 +55,16 @@ function requestId(request: Request): string {
   return typeof supplied === 'string' && REQUEST_ID.test(supplied) ? supplied : randomUUID();
 }
 
+/** The ID in the caller's W3C `traceparent`, by which the caller's own logs and traces are found. */
+function traceId({ headers }: Request): string | undefined {
+  return TRACEPARENT.exec(String(headers['traceparent']))?.[1];
+}
+
 function toLogLine(request: Request, response: Response, route: string, durationMs: number) {
   const { caller, errorCode, errorReason, organizationId } = response.locals;
   return {
     request_id: request.id,
+    trace_id: traceId(request),
     method: request.method,
     route,
     status: response.headersSent ? response.statusCode : undefined,

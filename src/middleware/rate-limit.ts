@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Request, RequestHandler, Response } from 'express';
 import { ipKeyGenerator, MemoryStore, type Options, type Store } from 'express-rate-limit';
+import { isAuthorized } from '../auth/authorize-organization.ts';
 import { AppError } from '../errors.ts';
+import type { OrganizationId } from '../models/connection.ts';
 import { callerOf } from './locals.ts';
 
 const WINDOW_MS = 60_000;
@@ -19,7 +21,7 @@ export interface RateLimits {
   browser: RequestHandler;
   /** POST connect and disconnect, by caller. */
   change: RequestHandler;
-  /** Status, events and gateway, by caller. */
+  /** Status, events and gateway, by caller and organization. */
   read: RequestHandler;
   /** The connections of all organizations, by caller. */
   list: RequestHandler;
@@ -34,7 +36,7 @@ export function createRateLimits(perMinute: number, createStore: (name: string) 
   return {
     browser: limit('browser', perMinute, byAddress),
     change: limit('change', perMinute, byCaller),
-    read: limit('read', perMinute * READ_FACTOR, byCaller),
+    read: limit('read', perMinute * READ_FACTOR, byCallerAndOrganization),
     list: limit('list', perMinute, byCaller),
     rejected: limit('rejected', perMinute, byAddress),
   };
@@ -94,4 +96,11 @@ function byAddress(request: Request): string {
 
 function byCaller(request: Request, response: Response): string {
   return callerOf(response).account ?? byAddress(request);
+}
+
+/** An organization that the caller cannot act for has no allowance of its own. */
+function byCallerAndOrganization(request: Request, response: Response): string {
+  const caller = byCaller(request, response);
+  const organizationId = String(request.params['organization_id']) as OrganizationId;
+  return isAuthorized(callerOf(response), organizationId) ? `${caller}/${organizationId}` : caller;
 }

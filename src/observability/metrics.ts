@@ -78,6 +78,19 @@ export function createMetrics() {
       'reason',
     ),
 
+    companyCallsWaiting: gauge(
+      'company_calls_waiting',
+      "Gateway calls that wait for the limits of their company, Intuit's.",
+    ),
+    companyCallsDeferred: counter(
+      'company_calls_deferred_total',
+      'Gateway calls that waited for the limits of their company.',
+    ),
+    companyCallsRejected: counter(
+      'company_calls_rejected_total',
+      'Gateway calls rejected by the limits of their company, or after a 429 from QuickBooks.',
+    ),
+
     refreshes: counter(
       'token_refreshes_total',
       'Refreshes by outcome, including successful recoveries of lost connections.',

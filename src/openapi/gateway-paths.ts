@@ -12,12 +12,13 @@ import { requiresScope } from './security.ts';
 export function registerGatewayPaths(registry: OpenAPIRegistry, provider: Provider): void {
   const { title } = provider.profile;
   const { gatewayQuery: query, gatewayExamples: examples } = detailsOf(provider);
-  const get = { method: 'get', verb: 'read', request: {} } as const;
-  const post = { method: 'post', verb: 'write', request: { body: requestBody(examples) } } as const;
+  const get = { method: 'get', verb: 'read', request: { headers: requestHeaders }, errors: GATEWAY_ERRORS } as const;
+  const postRequest = { headers: postHeaders(title), body: requestBody(examples) };
+  const post = { method: 'post', verb: 'write', request: postRequest, errors: POST_ERRORS } as const;
   for (const { basePath, idSuffix, description } of mountsOf(provider)) {
     for (const [form, { names, suffix }] of Object.entries(RESOURCE_FORMS)) {
       const params = gatewayPath(provider, names);
-      for (const { method, verb, request } of [get, post]) {
+      for (const { method, verb, request, errors } of [get, post]) {
         registry.registerPath({
           method,
           path: `${basePath}/{organization_id}/${form}`,
@@ -26,7 +27,7 @@ export function registerGatewayPaths(registry: OpenAPIRegistry, provider: Provid
           summary: `Forwards a ${method.toUpperCase()} request to the ${title} API.`,
           description: verb === 'write' ? `${description}${readsByPost(provider)}` : description,
           security: requiresScope(`${provider.system}:${verb}`),
-          request: { params, query, headers: requestHeaders, ...request },
+          request: { params, query, ...request },
           responses: {
             200: providerResponse(`The response of the ${title} API, unchanged.`, {
               'application/json': {
@@ -35,7 +36,7 @@ export function registerGatewayPaths(registry: OpenAPIRegistry, provider: Provid
               },
               '*/*': { schema: {} },
             }),
-            ...problems(registry, GATEWAY_ERRORS, 'provider'),
+            ...problems(registry, errors, 'provider'),
             default: providerResponse(
               `A response of the ${title} API with any other status, unchanged. Never a 401 or a redirect.`,
               { '*/*': { schema: {} } },
@@ -95,9 +96,15 @@ function gatewayPath(provider: Provider, names: readonly (keyof GatewayPath)[]) 
   return organizationPath.extend(Object.fromEntries(parameters));
 }
 
+function postHeaders(title: string) {
+  const description = `Makes a POST that is repeated with the same key one: ${title} receives it in the query, unless the query has one already.`;
+  const key = z.string().min(1).max(50).meta({ description, example: '5c1b4f0e-6a9f-4b53-b1a4-5c3f0d6f2f43' });
+  return requestHeaders.extend({ 'Idempotency-Key': key.optional() });
+}
+
 function requestBody(examples: GatewayExamples | undefined) {
   return {
-    description: 'No more than 1 MiB. Forwarded byte for byte.',
+    description: 'No more than 100 MiB. Forwarded byte for byte.',
     content: {
       'application/json': {
         schema: {},
@@ -115,6 +122,8 @@ const GATEWAY_ERRORS = [
   'provider_error',
   'provider_unavailable',
 ] as const;
+
+const POST_ERRORS = [...GATEWAY_ERRORS, 'outcome_unknown'] as const;
 
 function providerResponse(description: string, content: NonNullable<ResponseConfig['content']>): ResponseConfig {
   return { description, headers: passThroughHeaders(), content };

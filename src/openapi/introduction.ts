@@ -32,9 +32,11 @@ listed returns 405. \`OPTIONS\` handles CORS preflights, which allow only the fr
 origin but the frontends' and the service's own is rejected.
 
 **Rate limits**, per minute: POST connect, confirm and disconnect 60 (configurable) per caller, and connections as many; status, events and gateway ten times
-as many per caller; GET connect, callback and disconnected 60 per address. A caller is an API key or a JWT's subject, otherwise the
+as many per caller and organization; GET connect, callback and disconnected 60 per address. A caller is an API key or a JWT's subject, otherwise the
 address. Rejected credentials are also counted per address; valid ones still pass. Health, metrics and this reference are
-not limited. The \`RateLimit\` headers report what remains.
+not limited. The \`RateLimit\` headers report what remains. Besides, the gateway keeps the calls to each company below the
+accounting system's own limits: a call waits up to 2 seconds, then returns 429 \`rate_limited\` with \`Retry-After\`, as do
+the company's next calls after a 429 of the accounting system.
 `.trim();
 }
 

@@ -1,29 +1,17 @@
-import { pipeline } from 'node:stream/promises';
 import { type Request, type RequestHandler, Router } from 'express';
-import getRawBody from 'raw-body';
 import type { Context } from '../context.ts';
 import { AppError } from '../errors.ts';
-import { MAX_BODY_BYTES } from '../middleware/limit-body.ts';
 import { methodNotAllowed } from '../middleware/method-not-allowed.ts';
 import { requireScope } from '../middleware/require-scope.ts';
 import type { AccountingSystem } from '../models/connection.ts';
-import type { Gateway } from '../services/gateway.ts';
+import type { Gateway } from '../services/gateway/gateway.ts';
+import { requestHeaders } from '../services/gateway/passed-headers.ts';
 import type { AccountingStrategy } from '../strategies/accounting-strategy.ts';
 import { connectionKey } from './connection-key.ts';
 import { resourcePath } from './resource-path.ts';
 
-const REQUEST_HEADERS = ['accept', 'accept-encoding', 'accept-language', 'content-type', 'content-encoding'];
-const RESPONSE_HEADERS = [
-  'content-type',
-  'content-length',
-  'content-encoding',
-  'content-language',
-  'content-disposition',
-  'etag',
-  'last-modified',
-  'retry-after',
-  'intuit_tid',
-];
+/** QuickBooks' own limit for a `requestid`. */
+const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,50}$/;
 
 /** `GET, POST /{organization_id}/{resource}` of one provider, wherever it is mounted. */
 export function createGatewayRouter({ gateway, rateLimits }: Context, { system, profile }: AccountingStrategy): Router {
@@ -43,38 +31,30 @@ export function createGatewayRouter({ gateway, rateLimits }: Context, { system, 
   return router;
 }
 
+/** Where the gateway to a provider is mounted. */
+export function gatewayPaths({ system, profile }: AccountingStrategy): string[] {
+  const { nativePath } = profile.api;
+  return [`/api/v1/${system}`, ...(nativePath ? [nativePath] : [])];
+}
+
 function forward(gateway: Gateway, system: AccountingSystem): RequestHandler {
   return async (request, response) => {
-    const key = connectionKey(request, response, system);
-    const abort = new AbortController();
-    const onClose = () => abort.abort();
-    response.once('close', onClose);
-    const forwarded = await gateway.forward({
-      ...key,
-      method: request.method === 'POST' ? 'POST' : 'GET',
+    const isPost = request.method === 'POST';
+    await gateway.forward({
+      ...connectionKey(request, response, system),
+      method: isPost ? 'POST' : 'GET',
       resource: resourcePath(request),
-      headers: { ...pick(request.headers, REQUEST_HEADERS), 'x-request-id': request.id },
-      body: request.method === 'POST' ? await readBody(request) : undefined,
-      abort,
+      headers: { ...requestHeaders(request.headers), 'x-request-id': request.id },
+      response,
+      ...(isPost ? { source: request, idempotencyKey: idempotencyKey(request) } : {}),
     });
-    response.writeHead(forwarded.statusCode, pick(forwarded.headers, RESPONSE_HEADERS));
-    response.off('close', onClose); // from here on the pipeline aborts
-    await pipeline(forwarded.body, response);
   };
 }
 
-/** Reads the body byte for byte: it may have to be sent twice. */
-async function readBody(request: Request): Promise<Buffer> {
-  try {
-    return await getRawBody(request, { limit: MAX_BODY_BYTES });
-  } catch (error) {
-    if ((error as { type?: string }).type !== 'entity.too.large') throw error;
-    throw new AppError('payload_too_large');
-  }
-}
-
-function pick(headers: Record<string, string | string[] | undefined>, names: string[]): Record<string, string> {
-  return Object.fromEntries(
-    names.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])),
-  );
+/** @throws AppError `invalid_request` */
+function idempotencyKey({ headersDistinct }: Request): string | undefined {
+  const keys = headersDistinct['idempotency-key'];
+  if (keys === undefined) return undefined;
+  if (keys.length === 1 && IDEMPOTENCY_KEY.test(keys[0] ?? '')) return keys[0];
+  throw new AppError('invalid_request', { detail: 'Idempotency-Key must be 1 to 50 printable characters, once' });
 }

@@ -1,4 +1,5 @@
 import type { MaintenanceDatastore } from '../datastores/maintenance-datastore.ts';
+import { hasCode } from '../errors.ts';
 import type { ActiveConnection } from '../models/connection.ts';
 import { nextMaintenanceAt } from '../models/maintenance.ts';
 import { logEvent } from '../observability/event-log.ts';
@@ -6,6 +7,7 @@ import type { Logger } from '../observability/logger.ts';
 import { isProviderError, type ProviderError } from '../strategies/provider-error.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { Clock } from '../utils/clock.ts';
+import type { CompanyLimiter } from './gateway/company-limiter.ts';
 import type { TokenManager } from './token-manager.ts';
 
 /**
@@ -21,6 +23,8 @@ interface Dependencies {
   strategies: StrategyRegistry;
   connections: MaintenanceDatastore;
   tokenManager: TokenManager;
+  /** Absent if the calls are not limited. */
+  companyLimiter?: CompanyLimiter | undefined;
   clock: Clock;
   logger: Logger;
 }
@@ -30,13 +34,15 @@ export class ConnectionVerifier {
   private readonly strategies: StrategyRegistry;
   private readonly connections: MaintenanceDatastore;
   private readonly tokenManager: TokenManager;
+  private readonly companyLimiter: CompanyLimiter | undefined;
   private readonly clock: Clock;
   private readonly logger: Logger;
 
-  constructor({ strategies, connections, tokenManager, clock, logger }: Dependencies) {
+  constructor({ strategies, connections, tokenManager, companyLimiter, clock, logger }: Dependencies) {
     this.strategies = strategies;
     this.connections = connections;
     this.tokenManager = tokenManager;
+    this.companyLimiter = companyLimiter;
     this.clock = clock;
     this.logger = logger;
   }
@@ -47,12 +53,15 @@ export class ConnectionVerifier {
     endsUnproven: (denial: ProviderError) => boolean = () => true,
   ): Promise<CompanyVerification> {
     const { accessToken } = this.tokenManager.open(connection);
+    const strategy = this.strategies.get(connection.system);
     try {
-      const { name } = await this.strategies.get(connection.system).readCompany(connection.realmId, accessToken);
+      await this.companyLimiter?.acquire(strategy, connection.realmId);
+      const { name } = await strategy.readCompany(connection.realmId, accessToken);
       await this.connections.saveCompany(connection, name);
       await this.schedule(connection);
       return 'verified';
     } catch (error) {
+      if (hasCode(error, 'rate_limited')) return 'provider_down'; // by the limits of this company
       if (!isProviderError(error)) throw error;
       if (error.failure !== 'rejected') return 'provider_down';
       return this.deny(connection, error, endsUnproven(error));

@@ -30,6 +30,13 @@ export function providerUnavailable({ profile }: Provider, seconds = DEFAULT_RET
   });
 }
 
+/** The provider may have processed a request whose response did not arrive. */
+export function outcomeUnknown({ profile }: Provider): AppError {
+  return new AppError('outcome_unknown', {
+    detail: `${profile.title} did not respond, and may have processed the request. Please check before repeating it.`,
+  });
+}
+
 /** The provider rejected this service itself, or its response cannot be used. */
 export function providerError({ profile }: Provider): AppError {
   return new AppError('provider_error', {

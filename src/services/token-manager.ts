@@ -86,6 +86,21 @@ export class TokenManager {
     return this.open(await this.wait(key, refreshed));
   }
 
+  /**
+   * Returns an access token as `accessToken` does, but an ageing one only if it cannot be refreshed. @throws as `accessToken`
+   */
+  async freshAccessToken(key: ConnectionKey): Promise<OpenConnection> {
+    const opened = await this.accessToken(key);
+    if (policy.isFresh(opened.connection, this.clock.now())) return opened;
+    try {
+      return this.open(await this.wait(key, this.refreshOrThrow(opened.connection)));
+    } catch (error) {
+      if (hasCode(error, 'connection_not_found', 'reauthorization_required')) throw error;
+      if (policy.isUsable(opened.connection, this.clock.now())) return opened;
+      throw error;
+    }
+  }
+
   /** Returns a token in place of one that the provider rejected, unless it was refreshed meanwhile. @throws as `accessToken` */
   async replaceRejected(rejected: ActiveConnection): Promise<OpenConnection> {
     const connection = this.activeOrThrow(rejected, await this.tokens.findCurrent(rejected));

@@ -1,4 +1,11 @@
-import type { AccountingSystem, NewTokenSet, PlainToken, RealmId, TokenSet } from '../models/connection.ts';
+import type {
+  AccountingSystem,
+  ActiveConnection,
+  NewTokenSet,
+  PlainToken,
+  RealmId,
+  TokenSet,
+} from '../models/connection.ts';
 import type { MaintenancePolicy } from '../models/maintenance.ts';
 
 /**
@@ -79,6 +86,12 @@ export interface ProviderProfile {
   maintenance: MaintenancePolicy;
 }
 
+/** How many calls to one company the provider accepts; 0: any number. */
+export interface CompanyLimits {
+  perSecond: number;
+  perMinute: number;
+}
+
 /** How the gateway reaches the provider's API. */
 export interface ProviderApi {
   baseUrl: string;
@@ -86,6 +99,14 @@ export interface ProviderApi {
   companyPath(realmId: RealmId): string;
   /** Sent with every request. */
   headers: Record<string, string>;
+  /** Time from the last byte of a request to the headers of its response, in milliseconds. */
+  timeoutMs: number;
+  /** Absent if there are none. */
+  limits?: CompanyLimits;
+  /** Returns the resource that a caller means who knows the organization as the company. */
+  mapResource?(resource: string, connection: Pick<ActiveConnection, 'organizationId' | 'realmId'>): string;
+  /** The query parameter, in lower case, by which the provider recognises a POST that is repeated. */
+  idempotencyParameter?: string;
   /** Resources that a POST only reads: long queries are posted. */
   readsByPost?: readonly string[];
   /** A second path where the gateway is mounted, for the provider's own client libraries. */

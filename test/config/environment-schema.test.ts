@@ -28,6 +28,9 @@ const OPTIONAL = {
   WORKER_ENABLED: 'false',
   VERIFY_IDLE_HOURS: '2',
   PROVIDER_TIMEOUT_MS: '2000',
+  GATEWAY_TIMEOUT_MS: '120000',
+  COMPANY_LIMIT_PER_SECOND: '10',
+  COMPANY_LIMIT_PER_MINUTE: '0',
   SIMULATOR_PORT: '9000',
   REDIS_URL: 'redis://:secret@redis:6379/1',
   TRUST_PROXY: '2',
@@ -67,6 +70,9 @@ describe('the environment schema', () => {
     ['SHUTDOWN_DELAY_MS', ['-1', '300001', '5s']],
     ['AUTH_ORGANIZATION_CLAIM', ['organization id']],
     ['PROVIDER_TIMEOUT_MS', ['0', '99', '60001', '10s', '1000.5']],
+    ['GATEWAY_TIMEOUT_MS', ['0', '99', '600001', '2m']],
+    ['COMPANY_LIMIT_PER_SECOND', ['-1', '100001', '10/s', '1.5']],
+    ['COMPANY_LIMIT_PER_MINUTE', ['-1', '1000001', 'none']],
   ])('rejects invalid values of %s without quoting them: %j', (name, values) => {
     for (const value of values) {
       const problems = problemsOf({ ...PRODUCTION, [name]: value });

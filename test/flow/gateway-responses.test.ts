@@ -44,8 +44,19 @@ describe('the gateway', () => {
       expect(Object.fromEntries(response.headers)).toMatchObject({ ...headers, 'cache-control': 'no-cache, no-store' });
       expect(JSON.stringify([...response.headers])).not.toContain('canary');
       expect(harness.refreshes()).toBe(0);
+      if (status === 429) await harness.advance(60 * SECONDS); // until the company is called again
     },
   );
+
+  it('runs nothing of a response on the service’s own origin', async () => {
+    upstream.respond = (_, response) =>
+      response.writeHead(200, { 'content-type': 'text/html', 'content-security-policy': 'canary' }).end('<script>');
+    const policy = (await call(harness.service, 'org', 'invoice/1')).headers.get('content-security-policy');
+    expect(policy?.split('; ')).toEqual(
+      expect.arrayContaining(['sandbox', "default-src 'none'", "frame-ancestors 'none'"]),
+    );
+    expect(policy).not.toMatch(/allow-|canary/);
+  });
 
   it.each([301, 302, 303, 307, 308, 304])('neither follows nor returns the redirect %i', async (status) => {
     let calls = 0;
@@ -135,7 +146,7 @@ describe('the gateway', () => {
     const upstreamResponse = nextResponse();
     const pending = call(harness.service, 'org');
     await upstreamResponse;
-    harness.clock.advance(10 * SECONDS);
+    harness.clock.advance(120 * SECONDS);
     expect(await expectOwnError(await pending, 503, 'provider_unavailable')).toMatch(/^\d+$/);
   });
 

@@ -95,6 +95,23 @@ describe('a rate limit', () => {
     expect((await call(route, fresh(), KEYS.reports)).status).toBe(200);
   });
 
+  it.each([
+    ['status', STATUS, ['GET', `${PREFIX}/status/globex`]],
+    ['the gateway', GATEWAY, ['GET', '/v3/company/globex/companyinfo/1']],
+  ])('counts %s for each organization of a caller', async (_, route, elsewhere) => {
+    await begin();
+    expect(await allowed(() => call(route, fresh(), KEYS.billing), 10 * LIMIT)).toBe(10 * LIMIT);
+    expect((await call(elsewhere, fresh(), KEYS.billing)).status).not.toBe(429);
+  });
+
+  it('counts organizations that a user cannot act for together', async () => {
+    await begin();
+    const token = await user({ sub: 'curious' });
+    const guess = () => call(['GET', `${PREFIX}/status/guess-${fresh()}`.replaceAll('.', '-')], fresh(), token);
+    expect(await allowed(guess, 10 * LIMIT)).toBe(10 * LIMIT);
+    expect((await call(STATUS, fresh(), token)).status).toBe(200);
+  });
+
   it('counts anonymous callers by address', async () => {
     await begin({ API_KEYS: '', AUTH_JWKS_URL: '', AUTH_ISSUER: '', AUTH_AUDIENCE: '' });
     const here = fresh();

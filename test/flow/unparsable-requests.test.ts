@@ -146,7 +146,7 @@ describe('a request that Node’s parser rejects', () => {
     const origin = `http://127.0.0.1:${server.address.port}`;
     const [headers, body] = [await connectRaw(origin), await connectRaw(origin)];
     headers.send(`GET / HTTP/1.1\r\n${HOST}X: y`);
-    body.send(`POST /v3/company/acme/invoice HTTP/1.1\r\n${AUTHORIZED}\r\n5\r\nab`);
+    body.send(`POST /api/v1/oauth/quickbooks/connect/acme HTTP/1.1\r\n${AUTHORIZED}\r\n5\r\nab`);
     for (const client of [headers, body]) {
       expect(await client.closed()).toMatch(/^HTTP\/1\.1 400 [\s\S]*not received in time/);
     }

@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Options, Store } from 'express-rate-limit';
 import { pino } from 'pino';
 import { parseRedisUrl } from '../../src/config/redis-url.ts';
-import { SharedRateLimits } from '../../src/middleware/shared-rate-limits.ts';
+import { createSharedStore } from '../../src/middleware/shared-rate-limits.ts';
+import { RedisConnection } from '../../src/redis/redis-connection.ts';
 import { closedPort } from '../support/tcp-relay.ts';
 import { TestClock } from '../support/test-clock.ts';
 import { until } from '../support/until.ts';
@@ -12,12 +13,12 @@ import { until } from '../support/until.ts';
 describe('a replica whose Redis is unavailable', () => {
   const clock = new TestClock();
   let lines: string[];
-  let limits: SharedRateLimits;
+  let connection: RedisConnection;
 
   beforeEach(() => {
     lines = [];
   });
-  afterEach(() => limits.close());
+  afterEach(() => connection.close());
 
   it('logs the reason, without the password', async () => {
     connectTo(await closedPort());
@@ -44,7 +45,7 @@ describe('a replica whose Redis is unavailable', () => {
 
   it('counts requests itself', async () => {
     connectTo(await closedPort());
-    const store: Store = limits.createStore('browser');
+    const store: Store = createSharedStore('browser', connection);
     void store.init?.({ windowMs: 60_000 } as Options);
     expect((await store.increment('a')).totalHits).toBe(1);
     expect((await store.increment('a')).totalHits).toBe(2);
@@ -53,7 +54,7 @@ describe('a replica whose Redis is unavailable', () => {
 
   function connectTo(port: number): void {
     const logger = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
-    limits = new SharedRateLimits({
+    connection = new RedisConnection({
       redis: parseRedisUrl(`redis://user:canary-password@127.0.0.1:${port}`),
       clock,
       logger,

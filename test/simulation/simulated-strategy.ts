@@ -31,7 +31,12 @@ export class SimulatedStrategy implements AccountingStrategy {
     title: 'Provider',
     redirectUri: 'https://service.example/callback',
     timeoutMs: TIMEOUT_MS,
-    api: { baseUrl: 'https://provider.example', companyPath: (realmId) => `/${realmId}`, headers: {} },
+    api: {
+      baseUrl: 'https://provider.example',
+      companyPath: (realmId) => `/${realmId}`,
+      headers: {},
+      timeoutMs: TIMEOUT_MS,
+    },
     maintenance: { keepAliveMs: 14 * DAY, expiryNoticesMs: [30 * DAY, 7 * DAY], verifyIdleMs: DAY },
   };
   private readonly environment: Environment;

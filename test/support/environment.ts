@@ -24,6 +24,8 @@ export function environment(databaseUrl: string, simulator: IntuitSimulator): Re
     FRONTEND_URL,
     PROVIDER_TIMEOUT_MS: '10000', // suites in which Intuit does not respond set a shorter one
     RATE_LIMIT_PER_MINUTE: '100000',
+    COMPANY_LIMIT_PER_SECOND: '0', // only the tests of these limits enable them
+    COMPANY_LIMIT_PER_MINUTE: '0',
     AUTH_DISABLED: 'true',
     VERIFY_IDLE_HOURS: '0', // only the tests of verification enable it
   };

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect } from '@jest/globals';
@@ -63,4 +63,18 @@ export function useUpstream(path = ''): Upstream {
     await once(server, 'close');
   });
   return upstream;
+}
+
+/** A POST whose body the test writes; without a length it is sent in chunks. */
+export function sendSlowly({ origin }: Pick<TestService, 'origin'>, organizationId: string, length?: number) {
+  const headers = length === undefined ? {} : { 'content-length': length };
+  const url = `${origin}/v3/company/${organizationId}/echo`;
+  const sent = request(url, { method: 'POST', headers, agent: false });
+  const pending = new Promise<{ status: number; connection: string; body: string }>((resolve, reject) => {
+    sent.on('error', reject).on('response', async (response) => {
+      const body = await text(response).catch(reject);
+      resolve({ status: response.statusCode ?? 0, connection: response.headers.connection ?? '', body: body ?? '' });
+    });
+  });
+  return { sent, pending };
 }

@@ -38,6 +38,7 @@ export class LedgerlyStrategy implements AccountingStrategy {
         baseUrl: `${origin}/rest`,
         companyPath: (realmId) => `/books/${realmId}`,
         headers: { 'ledgerly-version': '2' },
+        timeoutMs: 1_000,
       },
       maintenance: { keepAliveMs: 5 * DAY_MS, expiryNoticesMs: [7 * DAY_MS], verifyIdleMs: undefined },
     };

@@ -1,3 +1,4 @@
+import { parseRetryAfter } from '../../utils/retry-after.ts';
 import { ProviderError } from '../provider-error.ts';
 import type { IntuitResponse } from './intuit-http.ts';
 
@@ -62,7 +63,7 @@ function detailsOf(response: IntuitResponse, now: Date) {
     status: response.status,
     reason: oauthError(response),
     intuitTid: intuitTid(response),
-    retryAfterSeconds: retryAfter(header(response, 'retry-after'), now),
+    retryAfterSeconds: parseRetryAfter(header(response, 'retry-after'), now),
   };
 }
 
@@ -77,11 +78,4 @@ function faultCodes({ body }: IntuitResponse): string[] {
 function header(response: IntuitResponse, name: string): string | undefined {
   const value = response.headers[name];
   return (Array.isArray(value) ? value[0] : value)?.slice(0, 100);
-}
-
-/** RFC 9110 §10.2.3: seconds, or a date. */
-function retryAfter(value: string | undefined, now: Date): number | undefined {
-  if (value === undefined) return undefined;
-  const seconds = /^\d+$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - now.getTime()) / 1000);
-  return Number.isFinite(seconds) && seconds > 0 ? seconds : undefined;
 }

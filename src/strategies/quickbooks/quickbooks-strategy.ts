@@ -12,6 +12,7 @@ import type {
 } from '../accounting-strategy.ts';
 import { ProviderError } from '../provider-error.ts';
 import { disconnectedQuery, parseQuickBooksCallback } from './callback.ts';
+import { mapCompanyInfo } from './company-info-path.ts';
 import { ACCOUNTING_SCOPE, callIntuit, IntuitClient } from './intuit-client.ts';
 import { companyError, intuitTid, oauthError, tokenEndpointError } from './intuit-failures.ts';
 import { IntuitHttp, type IntuitResponse } from './intuit-http.ts';
@@ -50,6 +51,10 @@ export class QuickBooksStrategy implements AccountingStrategy {
         baseUrl: settings.apiBaseUrl,
         companyPath: (realmId) => `/v3/company/${realmId}`,
         headers: {},
+        timeoutMs: settings.gatewayTimeoutMs,
+        limits: settings.companyLimits,
+        mapResource: mapCompanyInfo,
+        idempotencyParameter: 'requestid',
         readsByPost: ['query'],
         nativePath: '/v3/company',
       },

@@ -1,0 +1,60 @@
+import type { CompanyLimits } from '../../strategies/accounting-strategy.ts';
+import type { Clock } from '../../utils/clock.ts';
+import { type CallSchedule, MAX_WAIT_MS, type Turn, windowsOf } from './call-schedule.ts';
+
+interface Company {
+  /** When its latest calls were or will be sent, oldest first. */
+  calls: number[];
+  pausedUntil: number;
+}
+
+const NOW: Turn = { isReserved: true, waitMs: 0 };
+
+/** The turns that this process gives. */
+export class LocalCallSchedule implements CallSchedule {
+  private readonly clock: Clock;
+  /** The company whose last request is the longest ago comes first. */
+  private readonly companies = new Map<string, Company>();
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  reserve(name: string, limits: CompanyLimits): Turn {
+    const now = this.clock.monotonicMs();
+    const company = this.touch(name, now);
+    if (company.pausedUntil > now) return { isReserved: false, retryAfterMs: company.pausedUntil - now };
+    const windows = windowsOf(limits);
+    if (windows.length === 0) return NOW;
+    const { calls } = company;
+    const at = Math.max(now, ...windows.map(({ max, ms }) => (calls.at(-max) ?? Number.NEGATIVE_INFINITY) + ms));
+    if (at - now > MAX_WAIT_MS) return { isReserved: false, retryAfterMs: at - now };
+    calls.push(at);
+    if (calls.length > Math.max(...windows.map(({ max }) => max))) calls.shift();
+    return at === now ? NOW : { isReserved: true, waitMs: at - now };
+  }
+
+  pause(name: string, milliseconds: number): void {
+    const now = this.clock.monotonicMs();
+    this.touch(name, now).pausedUntil = now + milliseconds;
+  }
+
+  /** Milliseconds until the company's pause ends, or 0. */
+  pauseLeftMs(name: string): number {
+    const pausedUntil = this.companies.get(name)?.pausedUntil ?? 0;
+    return Math.max(0, pausedUntil - this.clock.monotonicMs());
+  }
+
+  /** Returns the company as the last one used, and forgets the first one if it no longer limits anything. */
+  private touch(name: string, now: number): Company {
+    const company = this.companies.get(name) ?? { calls: [], pausedUntil: 0 };
+    this.companies.delete(name);
+    this.companies.set(name, company);
+    const [[oldest, { calls, pausedUntil }]] = this.companies as unknown as [[string, Company]];
+    const freeAt = Math.max(pausedUntil, (calls.at(-1) ?? 0) + LONGEST_WINDOW_MS);
+    if (oldest !== name && freeAt < now) this.companies.delete(oldest);
+    return company;
+  }
+}
+
+const LONGEST_WINDOW_MS = Math.max(...windowsOf({ perSecond: 1, perMinute: 1 }).map(({ ms }) => ms));

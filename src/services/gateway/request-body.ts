@@ -1,0 +1,74 @@
+import type { IncomingMessage } from 'node:http';
+import type { MemoryBudget } from '../../utils/memory-budget.ts';
+import { callerLeft } from './caller-left.ts';
+import { StreamedBody } from './streamed-body.ts';
+
+/** A body up to this size is kept, so that it can be sent twice; a larger one is streamed. */
+export const MAX_KEPT_BYTES = 1024 * 1024;
+/** What a streamed body occupies in buffers at once, besides the part that was read before it turned out to be large. */
+const STREAM_BYTES = 256 * 1024;
+
+/** The body of a POST. */
+export interface RequestBody {
+  content: Buffer | StreamedBody;
+  /** Ends its use: to be called once. */
+  release(): void;
+}
+
+/**
+ * Reads a body, or only its beginning if it is large.
+ * @throws AppError `service_unavailable` if too many bodies are in memory
+ */
+export async function readBody(source: IncomingMessage, memory: MemoryBudget): Promise<RequestBody> {
+  const length = lengthOf(source);
+  if (length === 0) return { content: Buffer.alloc(0), release: () => undefined };
+  const bytes = length === undefined ? MAX_KEPT_BYTES + STREAM_BYTES : length > MAX_KEPT_BYTES ? STREAM_BYTES : length;
+  memory.reserve(bytes);
+  try {
+    const isLarge = length !== undefined && length > MAX_KEPT_BYTES;
+    const content = isLarge ? new StreamedBody(source, []) : await keepOrStream(source);
+    const release = () => {
+      if (content instanceof StreamedBody) content.destroy();
+      memory.release(bytes);
+    };
+    return { content, release };
+  } catch (error) {
+    memory.release(bytes);
+    throw error;
+  }
+}
+
+/** Undefined if only the end of the body will tell. */
+function lengthOf({ headers }: IncomingMessage): number | undefined {
+  if (headers['transfer-encoding'] !== undefined) return undefined;
+  return Number(headers['content-length'] ?? 0);
+}
+
+async function keepOrStream(source: IncomingMessage): Promise<Buffer | StreamedBody> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    if (source.destroyed) return reject(callerLeft());
+    source.on('data', onData).on('end', onEnd).on('error', onLeft).on('close', onLeft);
+
+    function onData(chunk: Buffer): void {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size <= MAX_KEPT_BYTES) return;
+      stop();
+      source.pause();
+      resolve(new StreamedBody(source, chunks));
+    }
+    function onEnd(): void {
+      stop();
+      resolve(Buffer.concat(chunks, size));
+    }
+    function onLeft(): void {
+      stop();
+      reject(callerLeft());
+    }
+    function stop(): void {
+      source.off('data', onData).off('end', onEnd).off('error', onLeft).off('close', onLeft);
+    }
+  });
+}

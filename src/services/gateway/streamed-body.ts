@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { AppError } from '../../errors.ts';
+import { MAX_GATEWAY_BODY_BYTES } from '../../models/body-limits.ts';
+import { callerLeft } from './caller-left.ts';
+
+/** How much of the body is read ahead of the provider. */
+const BUFFER_BYTES = 64 * 1024;
+
+/** A body that is passed on as it arrives, no faster than the provider reads it. It can be sent once. */
+export class StreamedBody extends Readable {
+  /** In bytes; absent if only the end will tell. */
+  readonly length: string | undefined;
+  private readonly source: IncomingMessage;
+  private received = 0;
+
+  /** @param head what was already read of the source, which is paused */
+  constructor(source: IncomingMessage, head: Buffer[]) {
+    super({ highWaterMark: BUFFER_BYTES });
+    this.length = source.headers['content-length'];
+    this.source = source;
+    for (const chunk of head) this.onData(chunk);
+    if (source.destroyed) this.onLeft();
+    else source.on('data', this.onData).on('end', this.onEnd).on('error', this.onLeft).on('close', this.onLeft);
+  }
+
+  override _read(): void {
+    this.source.resume();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.source.off('data', this.onData).off('end', this.onEnd).off('close', this.onLeft);
+    this.source.resume(); // the caller receives the response only after it has sent its whole body
+    done(error);
+  }
+
+  private readonly onData = (chunk: Buffer): void => {
+    this.received += chunk.length;
+    if (this.received > MAX_GATEWAY_BODY_BYTES) this.destroy(new AppError('payload_too_large'));
+    else if (!this.push(chunk)) this.source.pause();
+  };
+
+  private readonly onEnd = (): void => {
+    this.push(null);
+  };
+
+  private readonly onLeft = (): void => {
+    if (!this.source.readableEnded) this.destroy(callerLeft());
+  };
+}

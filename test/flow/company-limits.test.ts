@@ -1,0 +1,175 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Context } from '../../src/context.ts';
+import { createSqlite } from '../support/databases.ts';
+import { call, expectOwnError } from '../support/gateway.ts';
+import { SECONDS, useHarness } from '../support/harness.ts';
+import { readMetrics } from '../support/metrics.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { itKeptSecrets } from '../support/secrets.ts';
+import { until } from '../support/until.ts';
+
+const PER_SECOND = 5;
+const LIMITS = { COMPANY_LIMIT_PER_SECOND: String(PER_SECOND), COMPANY_LIMIT_PER_MINUTE: '30' };
+const GAUGE = 'accounting_company_calls_waiting';
+
+describe('calls to one company', () => {
+  const harness = useHarness(createSqlite, { env: LIMITS });
+  let company = '';
+  let organizations = 0;
+  beforeEach(async () => {
+    organizations += 1;
+    company = await harness.connect(org());
+  });
+
+  it('are sent at once up to the limit per second, and then wait for their turn', async () => {
+    const statuses = callTimes(PER_SECOND + 1);
+    await until(() => sent() === PER_SECOND);
+    await until(async () => (await metric(GAUGE)) === 1);
+    expect(sent()).toBe(PER_SECOND);
+    harness.clock.advance(1_100);
+    expect(await statuses).toEqual(Array(PER_SECOND + 1).fill(200));
+    expect(await metric(GAUGE)).toBe(0);
+    expect(await metric('accounting_company_calls_deferred_total')).toBe(1);
+  });
+
+  it('return 429 with Retry-After, without being sent, if they would wait longer than 2 s', async () => {
+    const waiting = callTimes(2 * PER_SECOND);
+    await until(async () => (await metric(GAUGE)) === PER_SECOND);
+    const rejected = await call(harness.service, org());
+    expect(await expectOwnError(rejected, 429, 'rate_limited')).toBe('3');
+    harness.clock.advance(1_100);
+    await waiting;
+    expect(sent()).toBe(2 * PER_SECOND);
+  });
+
+  it('count together if two organizations use the company', async () => {
+    await harness.connect('another', company);
+    const statuses = [callTimes(PER_SECOND), callTimes(1, 'another')];
+    await until(async () => (await metric(GAUGE)) === 1);
+    harness.clock.advance(1_100);
+    expect((await Promise.all(statuses)).flat()).toEqual(Array(PER_SECOND + 1).fill(200));
+  });
+
+  it('do not wait for those to another company', async () => {
+    await harness.connect('elsewhere');
+    expect(await callTimes(PER_SECOND)).toEqual(Array(PER_SECOND).fill(200));
+    expect(await callTimes(PER_SECOND, 'elsewhere')).toEqual(Array(PER_SECOND).fill(200));
+  });
+
+  it('are rejected at the limit per minute, until a call is a minute old', async () => {
+    for (let second = 0; second < 6; second += 1) {
+      expect(await callTimes(PER_SECOND)).toEqual(Array(PER_SECOND).fill(200));
+      harness.clock.advance(1_100);
+    }
+    const rejected = await call(harness.service, org());
+    expect(Number(await expectOwnError(rejected, 429, 'rate_limited'))).toBeGreaterThan(50);
+    harness.clock.advance(55 * SECONDS);
+    expect((await call(harness.service, org())).status).toBe(200);
+  });
+
+  it.each([
+    ['its Retry-After', 7, 7],
+    ['a minute, if it has none', undefined, 60],
+  ])('are not sent after a 429 from QuickBooks, which is passed through, for %s', async (_, retryAfter, seconds) => {
+    const fault = { on: 'api', kind: 'status', status: 429, body: 'canary' } as const;
+    harness.simulator.fail(retryAfter === undefined ? fault : { ...fault, retryAfter });
+    const passedThrough = await call(harness.service, org());
+    expect([passedThrough.status, await passedThrough.text()]).toEqual([429, 'canary']);
+    expect(await expectOwnError(await call(harness.service, org()), 429, 'rate_limited')).toBe(String(seconds));
+    harness.clock.advance((seconds - 1) * SECONDS);
+    await expectOwnError(await call(harness.service, org()), 429, 'rate_limited');
+    expect(sent()).toBe(1);
+    harness.clock.advance(1 * SECONDS);
+    expect((await call(harness.service, org())).status).toBe(200);
+  });
+
+  it('that is abandoned by its caller while it waits is not sent', async () => {
+    await callTimes(PER_SECOND);
+    const leaving = new AbortController();
+    const abandoned = call(harness.service, org(), 'echo', { signal: leaving.signal });
+    abandoned.catch(() => undefined);
+    await until(async () => (await metric(GAUGE)) === 1);
+    leaving.abort();
+    await until(() => harness.logs.some((line) => line.includes('"aborted":true')));
+    harness.clock.advance(1_100);
+    await until(async () => (await metric(GAUGE)) === 0);
+    expect((await call(harness.service, org())).status).toBe(200);
+    expect(sent()).toBe(PER_SECOND + 1);
+  });
+
+  itKeptSecrets(harness);
+
+  function org(): string {
+    return `org-${organizations}`;
+  }
+
+  async function callTimes(times: number, organization = org()): Promise<number[]> {
+    const responses = await Promise.all(Array.from({ length: times }, () => call(harness.service, organization)));
+    await Promise.all(responses.map((response) => response.arrayBuffer()));
+    return responses.map(({ status }) => status);
+  }
+
+  function sent(): number {
+    return harness.simulator.callsTo('api').length;
+  }
+
+  async function metric(name: string): Promise<number> {
+    return readMetrics(await harness.home.metrics.text())[name] ?? Number.NaN;
+  }
+});
+
+(process.env['HAS_REDIS'] ? describe : describe.skip)('calls to one company from two replicas with Redis', () => {
+  const env: Record<string, string> = { ...LIMITS };
+  let redis: RedisServer;
+  let replicas: Context[];
+  const harness = useHarness(createSqlite);
+  beforeEach(async () => {
+    redis = await startRedis();
+    env['REDIS_URL'] = redis.url;
+    replicas = [await harness.replica({ env }), await harness.replica({ env })];
+    await harness.connect('org');
+    await untilShared();
+  });
+  afterEach(() => redis.close());
+
+  it('share the limit', async () => {
+    const calls = replicas.flatMap((replica) => Array.from({ length: PER_SECOND }, () => harness.use('org', replica)));
+    await until(() => harness.simulator.callsTo('api').length === PER_SECOND);
+    harness.clock.advance(1_100);
+    expect(await Promise.all(calls)).toEqual(Array(2 * PER_SECOND).fill(200));
+    const ttl = await redis.command('PTTL company-limit:{quickbooks:1}:calls');
+    expect(ttl).not.toMatch(/^:-1/); // it expires
+  });
+
+  it('share the pause after a 429 from QuickBooks', async () => {
+    harness.simulator.fail({ on: 'api', kind: 'status', status: 429, retryAfter: 30 });
+    expect(await harness.use('org', replicas[0])).toBe(429);
+    await until(async () => (await redis.command('KEYS *:pause')).includes('pause'));
+    for (const replica of replicas) {
+      await expect(harness.use('org', replica)).rejects.toMatchObject({ code: 'rate_limited' });
+    }
+    expect(harness.simulator.callsTo('api')).toHaveLength(1);
+  });
+
+  it('are limited by each replica while Redis is down', async () => {
+    await redis.kill();
+    for (const replica of replicas) {
+      const calls = Array.from({ length: PER_SECOND }, () => harness.use('org', replica));
+      expect(await Promise.all(calls)).toEqual(Array(PER_SECOND).fill(200));
+    }
+  });
+
+  /** Resolves once both replicas use Redis, which then has counted nothing. */
+  async function untilShared(): Promise<void> {
+    for (const replica of replicas) {
+      await redis.command('FLUSHDB');
+      await until(async () => {
+        await harness.use('org', replica).catch(() => undefined);
+        harness.clock.advance(61 * SECONDS);
+        return (await redis.command('KEYS company-limit:*')).includes('calls');
+      });
+    }
+    await redis.command('FLUSHDB');
+    harness.simulator.resetCalls();
+  }
+});
