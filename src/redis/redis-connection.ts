@@ -11,6 +11,10 @@ const COOLDOWN_MS = 1_000;
 const RECONNECT_MS = 1_000;
 const MAX_QUEUE_LENGTH = 1_000;
 const WARNING_INTERVAL_MS = 60_000;
+/** A connection whose server disappeared without a word is closed after this time. */
+const IDLE_TIMEOUT_MS = 10_000;
+/** What a server replies that is not, or no longer, the primary: another one has taken its place at this address. */
+const NOT_PRIMARY = /\b(READONLY|MASTERDOWN|LOADING|CLUSTERDOWN)\b/;
 
 interface Dependencies {
   redis: RedisConfig;
@@ -35,16 +39,18 @@ export class RedisConnection {
       database: redis.database,
       disableOfflineQueue: true,
       commandsQueueMaxLength: MAX_QUEUE_LENGTH,
+      pingInterval: IDLE_TIMEOUT_MS / 2,
       socket: {
         host: redis.host,
         port: redis.port,
         ...(redis.isEncrypted ? { tls: true } : {}),
         reconnectStrategy: RECONNECT_MS,
         connectTimeout: RECONNECT_MS,
+        socketTimeout: IDLE_TIMEOUT_MS,
       },
     });
     this.client.on('error', this.warn);
-    this.client.connect().catch(this.warn);
+    this.connect();
   }
 
   get isReady(): boolean {
@@ -68,12 +74,13 @@ export class RedisConnection {
   async attempt<Result>(work: () => Promise<Result>, onFailure?: () => void): Promise<Result | undefined> {
     if (!this.isReady || this.clock.monotonicMs() < this.cooldownEndsAt) return undefined;
     try {
-      const onTimeout = () => new Error('Redis timed out');
+      const onTimeout = () => new TimeoutError();
       return await withTimeout(work(), { clock: this.clock, timeoutMs: TIMEOUT_MS, onTimeout });
     } catch (error) {
       this.warn(error as Error);
       this.cooldownEndsAt = this.clock.monotonicMs() + COOLDOWN_MS;
-      onFailure?.();
+      if (error instanceof TimeoutError || NOT_PRIMARY.test((error as Error).message)) this.reconnect();
+      else onFailure?.();
       return undefined;
     }
   }
@@ -83,11 +90,31 @@ export class RedisConnection {
     const now = this.clock.monotonicMs();
     if (now - this.warnedAt < WARNING_INTERVAL_MS) return;
     this.warnedAt = now;
-    const { code, name } = error as NodeJS.ErrnoException;
-    this.logger.warn({ event: 'redis.unavailable', reason: code ?? name }, 'redis.unavailable');
+    this.logger.warn({ event: 'redis.unavailable', reason: reasonOf(error) }, 'redis.unavailable');
   };
 
   close(): void {
     this.client.destroy();
   }
+
+  /** After a failover the connection to the previous primary can stay open, and would be used forever. */
+  private reconnect(): void {
+    if (!this.client.isOpen) return;
+    this.client.destroy();
+    this.connect();
+  }
+
+  private connect(): void {
+    this.client.connect().catch(this.warn);
+  }
+}
+
+class TimeoutError extends Error {
+  readonly code = 'timeout';
+}
+
+/** The code of the system or the client, or the word that begins a reply of Redis: never its text, which can contain a key. */
+function reasonOf(error: Error): string {
+  const { code, message, name } = error as NodeJS.ErrnoException;
+  return code ?? NOT_PRIMARY.exec(message)?.[0] ?? /^[A-Z]{4,}\b/.exec(message)?.[0] ?? name;
 }

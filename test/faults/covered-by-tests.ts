@@ -73,6 +73,11 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'loses no statement in a planned failover, and uses no connection to the previous primary again',
   },
   {
+    fault: 'a failover of Redis, announced and silent',
+    file: 'test/redis/redis-connection.test.ts',
+    title: 'is made anew to the new primary if the previous one has become read-only',
+  },
+  {
     fault: 'unusual errors of the database',
     file: 'test/db/mysql-client.test.ts',
     title: 'reports error %i as service_unavailable, after one try',

@@ -13,6 +13,8 @@ export interface TcpRelay {
   reset(): void;
   /** Delays the response to every request that contains `text`, until the returned function is called. */
   delayResponses(text: string): () => void;
+  /** From now on new connections reach the server of this URL, as after a failover. Open connections stay where they are. */
+  redirect(url: string): void;
   /** Lets everything pass again, after closing the connections that did not pass. */
   pass(): Promise<void>;
   close(): void;
@@ -20,7 +22,7 @@ export interface TcpRelay {
 
 /** Starts a relay to the server of `url`. */
 export async function startTcpRelay(url: string): Promise<TcpRelay> {
-  const target = new URL(url);
+  let target = new URL(url);
   const sockets = new Set<Socket>();
   let mode: 'pass' | 'hang' | 'reset' = 'pass';
   let delayedText: string | undefined;
@@ -75,6 +77,9 @@ export async function startTcpRelay(url: string): Promise<TcpRelay> {
         delayedText = undefined;
         for (const action of delayedActions.splice(0)) action();
       };
+    },
+    redirect: (to) => {
+      target = new URL(to);
     },
     pass: async () => {
       if (mode === 'pass' && server.listening && delayedText === undefined) return;
