@@ -15,7 +15,8 @@ describeOnServer('the worker with tens of thousands of connections', (createData
   it('reads and refreshes the rows that are due and no others, also for the gauges', async () => {
     for (let index = 0; index < DUE; index += 1) await harness.connect(`due-${index}`);
     harness.clock.advance(88 * DAYS);
-    await fill(harness.knex, harness.clock.now());
+    const { refresh_token } = await harness.row('due-0'); // a key that can decrypt nothing would stop the worker
+    await fill(harness.knex, harness.clock.now(), refresh_token);
     harness.simulator.resetCalls();
 
     const before = await rowsRead(harness.knex);
@@ -34,7 +35,7 @@ describeOnServer('the worker with tens of thousands of connections', (createData
 });
 
 /** Rows that are not due, some of them never, with as many events. */
-async function fill(knex: Knex, now: Date): Promise<void> {
+async function fill(knex: Knex, now: Date, refreshToken: string): Promise<void> {
   const later = new Date(now.getTime() + 60 * DAYS);
   for (let from = 0; from < BATCH; from += 1_000) {
     const rows = Array.from({ length: 1_000 }, (_, index) =>
@@ -42,6 +43,7 @@ async function fill(knex: Knex, now: Date): Promise<void> {
         organization_id: `other-0-${from + index}`,
         realm_id: `9${from + index}`,
         company_name: 'Other',
+        refresh_token: refreshToken,
         refresh_token_expires_at: later,
         next_maintenance_at: index % 10 === 0 ? null : later,
       }),
