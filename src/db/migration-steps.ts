@@ -30,14 +30,21 @@ export async function addColumn(
   table: string,
   { name, define }: { name: string; define: (table: Knex.AlterTableBuilder) => void },
 ): Promise<void> {
-  if (!(await knex.schema.hasColumn(table, name))) await knex.schema.alterTable(table, define);
+  if (!(await hasColumn(knex, table, name))) await knex.schema.alterTable(table, define);
 }
 
 /** Drops a column, if it is there. Without Knex's own statement, which rebuilds the whole table on SQLite. */
 export async function dropColumn(knex: Knex, table: string, name: string): Promise<void> {
-  if ((await knex.schema.hasTable(table)) && (await knex.schema.hasColumn(table, name))) {
+  if ((await knex.schema.hasTable(table)) && (await hasColumn(knex, table, name))) {
     await knex.raw('ALTER TABLE ?? DROP COLUMN ??', [table, name]);
   }
+}
+
+/** On SQLite, Knex's own test does not see generated columns. */
+async function hasColumn(knex: Knex, table: string, name: string): Promise<boolean> {
+  if (knex.client.dialect !== 'sqlite3') return knex.schema.hasColumn(table, name);
+  const columns: { name: string }[] = await knex.raw('SELECT name FROM pragma_table_xinfo(?)', [table]);
+  return columns.some((column) => column.name === name);
 }
 
 /** Creates an index, unless an interrupted run already created it. @param name by default: that of the columns */

@@ -42,6 +42,7 @@ export async function withEnvironment(
       LOG_LEVEL: 'info',
       QBO_ENVIRONMENT: 'sandbox',
       PROVIDER_TIMEOUT_MS: String(timeoutMs),
+      GATEWAY_TIMEOUT_MS: String(timeoutMs),
       QBO_TOKEN_URL: relay.url,
     };
     const startReplica = async () => {
