@@ -106,8 +106,9 @@ suite('a user of a browser, while `npm run dev` is running,', () => {
     await user.openSettings('org-popup');
     await page.check('#popup');
     const popup = await user.connectInPopup();
+    const closed = popup.waitForEvent('close');
     await user.consent('Sandbox Company_US_1', 'Connect', popup);
-    await popup.waitForEvent('close');
+    await closed;
     await user.see('#banner', 'QuickBooks is connected.');
     await user.see('#status', 'Connected to Sandbox Company_US_1');
     expect(page.url()).toBe(frontend);
@@ -118,8 +119,9 @@ suite('a user of a browser, while `npm run dev` is running,', () => {
     await user.openSettings('org-popup-cancels');
     await page.check('#popup');
     const popup = await user.connectInPopup();
+    const closed = popup.waitForEvent('close');
     await user.consent('Sandbox Company_US_1', 'Cancel', popup);
-    await popup.waitForEvent('close');
+    await closed;
     await user.see('#banner', 'You cancelled. Nothing was changed.');
     await user.see('#connect', 'Connect');
   });

@@ -49,7 +49,12 @@ export class LeakEnvironment {
     this.relay = await startTcpRelay(this.database.url);
     this.knex = openKnex(loadConfig(environment(this.database.url, this.simulator)).database);
     await migrateUp(this.knex);
-    const limits = { LOG_LEVEL: 'trace', PROVIDER_TIMEOUT_MS: '1000', GATEWAY_TIMEOUT_MS: '1000', RATE_LIMIT_PER_MINUTE: '300' };
+    const limits = {
+      LOG_LEVEL: 'trace',
+      PROVIDER_TIMEOUT_MS: '1000',
+      GATEWAY_TIMEOUT_MS: '1000',
+      RATE_LIMIT_PER_MINUTE: '300',
+    };
     const own = {
       ...WITH_LIMITED_KEY,
       ...this.keySet.env,
