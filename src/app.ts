@@ -24,7 +24,7 @@ export function createApp(context: Context): Express {
   const app = createBase(context);
   for (const { system } of strategies.all()) {
     const path = `/api/v1/oauth/${system}`;
-    app.use([`${path}/connect`, `${path}/callback`], browserRoute({ ...context, system }));
+    app.use([`${path}/connect`, `${path}/callback`, `${path}/disconnected`], browserRoute({ ...context, system }));
   }
   const publicUrls = strategies.all().map(({ profile }) => profile.redirectUri);
   app.use(allowOrigins(config.frontendUrls, publicUrls));

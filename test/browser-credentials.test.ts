@@ -55,10 +55,17 @@ suite('a user of a browser, while `npm run dev` requires credentials and confirm
     await user.leave();
   });
 
-  it('connects nothing to an organization whose link another person opens', async () => {
+  it.each([
+    ['default', undefined],
+    ['one that names the organization of the link', '?organization=org-attacker'],
+  ])('connects nothing to an organization whose link another person opens: return page %s', async (_, query) => {
     const attacker = { Authorization: `Bearer ${API_KEY}` };
     const prefix = `${development.service}/api/v1/oauth/quickbooks`;
-    const created = await fetch(`${prefix}/connect/org-attacker`, { method: 'POST', headers: attacker });
+    const created = await fetch(`${prefix}/connect/org-attacker`, {
+      method: 'POST',
+      headers: attacker,
+      ...(query && { body: JSON.stringify({ return_url: development.frontend + query }) }),
+    });
     const { connect_url } = (await created.json()) as { connect_url: string };
 
     const victim = await openBrowser(browser, development);

@@ -8,9 +8,9 @@ import type { Issuer } from './issuer.ts';
 
 /** Serves a page in place of Octup's frontend, at the address in FRONTEND_URL, and its users' tokens. @throws ConfigError */
 export async function startFrontend({ frontendUrl, quickbooks }: Config, issuer: Issuer): Promise<void> {
-  const { hostname, pathname, port } = new URL(frontendUrl);
+  const { host, hostname, pathname, port } = new URL(frontendUrl);
   const base = pathname.replace(/\/+$/, '');
-  const serve = serveFrontend({ base, service: publicAddress(quickbooks.redirectUri), issuer });
+  const serve = serveFrontend({ base, host, service: publicAddress(quickbooks.redirectUri), issuer });
   // Browsers use either address of localhost.
   const hosts = hostname === 'localhost' ? ['127.0.0.1', '::1'] : [hostname.replace(/^\[|\]$/g, '')];
   for (const host of hosts) await listenAt(host, Number(port || 80), serve);
@@ -24,13 +24,15 @@ function publicAddress(redirectUri: string): string {
 interface Site {
   /** The path of FRONTEND_URL. */
   base: string;
+  /** The host of FRONTEND_URL, with its port. */
+  host: string;
   service: string;
   issuer: Issuer;
 }
 
 const TYPES: Record<string, string> = { html: 'text/html', css: 'text/css', js: 'text/javascript' };
 
-function serveFrontend({ base, service, issuer }: Site): RequestListener {
+function serveFrontend({ base, host, service, issuer }: Site): RequestListener {
   const files: Record<string, string> = {
     [base]: 'page.html',
     [`${base}/`]: 'page.html',
@@ -45,12 +47,12 @@ function serveFrontend({ base, service, issuer }: Site): RequestListener {
     const file = files[path];
     if (file) return sendFile(file, response, { base, service });
     if (path === `${base}/.well-known/jwks.json`) return sendJson(response, 200, await issuer.keySet());
-    if (path === `${base}/session` && request.method === 'POST') return sendToken(request, response, issuer);
+    if (path === `${base}/session` && request.method === 'POST') return sendToken(request, response, { issuer, host });
     response.writeHead(404).end();
   };
 }
 
-async function sendFile(file: string, response: ServerResponse, { base, service }: Omit<Site, 'issuer'>) {
+async function sendFile(file: string, response: ServerResponse, { base, service }: Pick<Site, 'base' | 'service'>) {
   const text = await readFile(new URL(file, import.meta.url), 'utf8'); // read for each request, so that a reload shows an edit
   response.writeHead(200, {
     'Content-Type': `${TYPES[file.split('.')[1] ?? '']}; charset=utf-8`,
@@ -61,8 +63,13 @@ async function sendFile(file: string, response: ServerResponse, { base, service 
 }
 
 /** Only to this frontend's own page: any other page that the developer opens could ask for a token as well. */
-async function sendToken(request: IncomingMessage, response: ServerResponse, issuer: Issuer): Promise<void> {
-  if (request.headers['sec-fetch-site'] !== 'same-origin') return sendJson(response, 403, { error: 'forbidden' });
+async function sendToken(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { issuer, host }: Pick<Site, 'issuer' | 'host'>,
+): Promise<void> {
+  const isOwnPage = request.headers['sec-fetch-site'] === 'same-origin' && request.headers.host === host;
+  if (!isOwnPage) return sendJson(response, 403, { error: 'forbidden' });
   try {
     const { organization } = (await json(request)) as { organization: unknown };
     sendJson(response, 200, await issuer.issue(String(organization)));

@@ -1,5 +1,5 @@
 import { errorMessage, eventMessage, outcomeMessage, statusMessage } from './messages.js';
-import { onPopupReturn, openPopup, QuickBooks } from './quickbooks.js';
+import { isPopup, onPopupReturn, openPopup, QuickBooks, returnFromPopup } from './quickbooks.js';
 
 const POLL_MS = 5000;
 const EVENTS_SHOWN = 10;
@@ -17,7 +17,11 @@ let polling = new AbortController();
 
 function start() {
   const query = new URLSearchParams(location.search);
-  element('organization').value = query.get('organization') ?? localStorage.getItem(STORED.organization) ?? 'acme';
+  const isReturning = OUTCOME.some((name) => query.has(name));
+  if (isReturning && isPopup()) return returnFromPopup();
+  // A sign-in would know the organization. The URL of a return page is chosen by others, and never says it.
+  const chosen = isReturning ? null : query.get('organization');
+  element('organization').value = chosen ?? localStorage.getItem(STORED.organization) ?? 'acme';
   element('popup').checked = localStorage.getItem(STORED.popup) === 'true';
   element('popup').addEventListener('change', ({ target }) => localStorage.setItem(STORED.popup, target.checked));
   element('organization').addEventListener('change', chooseOrganization);

@@ -24,9 +24,15 @@ export class QuickBooks {
     }
   }
 
-  /** Completes a connection that awaits confirmation. */
-  confirm(confirmation) {
-    return this.call('POST', 'confirm', { confirmation });
+  /** Completes a connection that awaits confirmation, unless it is complete already. */
+  async confirm(confirmation) {
+    try {
+      return await this.call('POST', 'confirm', { confirmation });
+    } catch (error) {
+      const status = await this.status();
+      if (status.connected) return status;
+      throw error;
+    }
   }
 
   status() {
@@ -60,14 +66,26 @@ export class QuickBooks {
   }
 }
 
+const POPUP = 'quickbooks';
+let awaitsPopup = false;
+
 /** Opens an empty popup. Returns null if the browser blocks it: connect in this tab then. */
 export function openPopup() {
-  return window.open('', 'quickbooks', 'popup,width=640,height=760');
+  const popup = window.open('', POPUP, 'popup,width=640,height=760');
+  awaitsPopup = popup !== null;
+  return popup;
 }
 
-/** Calls `handle` with the query of the return page, whenever a popup has reached it. */
+/** Calls `handle` with the query of the return page, when the popup that this tab opened has reached it. */
 export function onPopupReturn(handle) {
-  new BroadcastChannel('quickbooks').onmessage = ({ data }) => handle(new URLSearchParams(data));
+  new BroadcastChannel('quickbooks').onmessage = ({ data }) => {
+    if (awaitsPopup) handle(new URLSearchParams(data)); // otherwise another tab's
+  };
+}
+
+/** True in a popup that landed on the frontend's default page, since its link or state was not valid. */
+export function isPopup() {
+  return window.name === POPUP;
 }
 
 /** In the popup's return page: passes the outcome on and closes the popup. It may have lost its `opener` on the way. */

@@ -72,7 +72,8 @@ export class CallerAuthenticator {
     const { jwt, jwtNamesScopes } = this.settings;
     if (!jwt || !this.jwts) return undefined;
     try {
-      const { sub, ...claims } = await this.jwts.verify(token);
+      const claims = await this.jwts.verify(token);
+      const { sub } = claims;
       return {
         actor: sub.slice(0, MAX_ACTOR_LENGTH),
         account: `jwt:${sub}`,

@@ -27,7 +27,8 @@ export class ReturnPages {
   /** Returns a page that a caller may choose, in its normal form. @throws AppError `invalid_request` */
   parse(returnUrl: string): string {
     const url = this.allowed(returnUrl);
-    if (url && returnUrl.length <= MAX_LENGTH && !returnUrl.includes('#')) return url.href;
+    const isShort = returnUrl.length <= MAX_LENGTH && (url?.href.length ?? 0) <= MAX_LENGTH;
+    if (url && isShort && !returnUrl.includes('#')) return url.href;
     throw new AppError('invalid_request', {
       detail: `return_url must be a URL on one of the frontends' origins, at most ${MAX_LENGTH} characters, without a fragment`,
     });
@@ -43,7 +44,9 @@ export class ReturnPages {
 
   private allowed(text: string): URL | undefined {
     const url = URL.canParse(text) ? new URL(text) : undefined;
-    const isAllowed = url && this.origins.includes(url.origin) && !url.username && !url.password;
+    // The origin of `blob:https://app.example/…` is the frontend's, too.
+    const isPage = url && /^https?:$/.test(url.protocol) && !url.username && !url.password;
+    const isAllowed = isPage && this.origins.includes(url.origin);
     return isAllowed ? url : undefined;
   }
 }

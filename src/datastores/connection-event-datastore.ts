@@ -26,20 +26,24 @@ export class ConnectionEventDatastore {
     this.outbox = outbox;
   }
 
-  /** Records an event that belongs to no other change. */
-  async record(event: ConnectionEvent): Promise<void> {
-    await this.session.transaction((trx) => this.append(trx, event));
+  /** Records an event that belongs to no other change, once for each ID. False if it was recorded before. */
+  async record(event: ConnectionEvent, eventId: string = randomUUID()): Promise<boolean> {
+    return this.session.transaction(async (trx) => {
+      if (await trx('connection_events').where('event_id', eventId).first('event_id')) return false;
+      await this.append(trx, event, eventId);
+      return true;
+    });
   }
 
   /**
    * Records an event in the transaction that makes the change. The outbox comes first: its row makes the organization's
    * writers wait for each other, so that no event is committed behind one that was already delivered.
    */
-  async append(trx: Knex.Transaction, event: ConnectionEvent): Promise<void> {
+  async append(trx: Knex.Transaction, event: ConnectionEvent, eventId: string = randomUUID()): Promise<void> {
     const occurredAt = this.clock.now();
     await this.outbox?.enqueue(trx, event.organizationId, occurredAt);
     await trx('connection_events').insert({
-      event_id: randomUUID(),
+      event_id: eventId,
       organization_id: event.organizationId,
       accounting_system: event.system,
       type: event.type,

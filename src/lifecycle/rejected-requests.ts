@@ -63,7 +63,7 @@ function responseTo(request: IncomingMessage, socket: Socket): ServerResponse<In
   return response;
 }
 
-/** Fails whoever reads the body, now or later. If nobody does, the response does not depend on it. */
+/** Fails every read of the body, now or later. Without one, the response does not depend on it. */
 function failBody(request: IncomingMessage, rejection: AppError): void {
   request.rejection = rejection;
   if (request.listenerCount('error') > 0) request.emit('error', rejection);
@@ -72,7 +72,7 @@ function failBody(request: IncomingMessage, rejection: AppError): void {
   });
 }
 
-/** Undefined if there is nobody to respond to. */
+/** Undefined if the client has left. */
 function toAppError(error: Error): AppError | undefined {
   const { code = '' } = error as NodeJS.ErrnoException;
   if (code === 'HPE_HEADER_OVERFLOW') return new AppError('headers_too_large');

@@ -2,12 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { DestinationStream } from 'pino';
 
-/** Lines that wait because nobody reads the standard output may occupy this much memory; further ones are dropped. */
+/** Lines that wait because the standard output is not read may occupy this much memory; further ones are dropped. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
 /**
  * Standard output, whose errors neither end the process nor delay requests: a full disk, a pipe that is closed, or one
- * that nobody reads. The lines of one iteration of the event loop are written at once. The first line after dropped ones
+ * that is not read. The lines of one iteration of the event loop are written at once. The first line after dropped ones
  * says how many there were.
  */
 export function standardOutput(): DestinationStream & { flushSync(): void } {

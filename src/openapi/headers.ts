@@ -46,7 +46,7 @@ export const HEADERS = {
   },
   'Set-Cookie': {
     description:
-      "The cookie that ties the flow to its browser, for 10 minutes. `HttpOnly`, `SameSite=Lax`, limited to the callback's path; with https `Secure`, and limited to this host by the prefix `__Host-`.",
+      "The cookie that ties the flow to its browser, for 10 minutes. `HttpOnly`, `SameSite=Lax`, over http limited to the callback's path, over https `Secure` and limited to this host by the prefix `__Host-`.",
     schema: TEXT,
   },
   ETag: { description: "The provider's own.", schema: TEXT },

@@ -22,7 +22,7 @@ interface Dependencies {
   logger: Logger;
 }
 
-/** The connection to Redis, which the service can do without: whoever uses it has a substitute in this process. */
+/** The connection to Redis, which the service can do without: each of its users has a substitute in this process. */
 export class RedisConnection {
   private readonly client;
   private readonly clock: Clock;

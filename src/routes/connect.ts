@@ -4,6 +4,7 @@ import { type CookieOptions, Router } from 'express';
 import { STATE_LIFETIME_MS } from '../auth/oauth-states.ts';
 import type { ReturnOutcome } from '../auth/return-pages.ts';
 import type { Context } from '../context.ts';
+import { AppError } from '../errors.ts';
 import { redirect } from '../middleware/browser-route.ts';
 import { jsonBody } from '../middleware/json-body.ts';
 import { callerOf } from '../middleware/locals.ts';
@@ -50,6 +51,9 @@ export function createConnectRouter(context: Context, strategy: AccountingStrate
       countOutcome(metrics.connects, (request, response) => {
         const key = connectionKey(request, response, system);
         const { return_url, expires_in, realm_id } = parse(connectBody, request.body ?? {});
+        if (realm_id !== undefined && profile.companyId && !profile.companyId.pattern.test(realm_id)) {
+          throw new AppError('invalid_request', { detail: `realm_id ${profile.companyId.message}` });
+        }
         const { link, expiresAt } = links.issue(key, callerOf(response).actor, {
           lifetimeMs: expires_in * 1000,
           returnUrl: return_url === undefined ? undefined : returnPages.parse(return_url),

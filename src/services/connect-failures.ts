@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { OAuthState } from '../auth/oauth-states.ts';
 import type { ConnectionEventDatastore } from '../datastores/connection-event-datastore.ts';
 import type { OAuthStateDatastore } from '../datastores/oauth-state-datastore.ts';
@@ -23,13 +24,15 @@ export class ConnectFailures {
     this.logger = logger;
   }
 
-  /** Records a callback whose state was not consumed. @param issued undefined if this service did not issue the state */
+  /**
+   * Records a callback whose state was not consumed: once for each state, since anyone who has seen one can send it again.
+   * @param issued undefined if this service did not issue the state
+   */
   async record(issued: OAuthState | undefined, error: unknown): Promise<void> {
     if (!issued) return;
     const event = toEvent(issued, error);
     await this.attempt(issued, async () => {
-      await this.events.record(event);
-      logEvent(this.logger, event);
+      if (await this.events.record(event, eventIdOf(issued))) logEvent(this.logger, event);
     });
   }
 
@@ -50,6 +53,12 @@ export class ConnectFailures {
       this.logger.warn({ event, organization_id: organizationId, err }, event);
     }
   }
+}
+
+/** An event ID that the state determines, in the form of a UUID. */
+function eventIdOf({ id }: OAuthState): string {
+  const digest = createHash('sha256').update(`connect_failed ${id}`).digest('hex');
+  return digest.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
 function toEvent({ organizationId, system, actor }: OAuthState, error: unknown) {

@@ -82,6 +82,8 @@ export interface ProviderProfile {
   redirectUri: string;
   /** Total time of one call in milliseconds. */
   timeoutMs: number;
+  /** The form of a company's ID; absent if any text can be one. */
+  companyId?: { pattern: RegExp; message: string };
   api: ProviderApi;
   maintenance: MaintenancePolicy;
 }

@@ -35,7 +35,7 @@ export class BatchedRead<Key, Value> {
 
   private async loadNextTurn(keys: Set<Key>): Promise<ReadonlyMap<Key, Value>> {
     await this.clock.nextTurn();
-    this.batch = undefined; // whoever comes later may expect a change that this read misses
+    this.batch = undefined; // a later caller may expect a change that this read misses
     return this.load([...keys]);
   }
 }

@@ -31,6 +31,8 @@ describe('ReturnPages', () => {
     'javascript:alert(1)//https://app.example/',
     'data:text/html,https://app.example/',
     'null',
+    'blob:https://app.example/1',
+    `https://app.example/${'é'.repeat(500)}`,
     `https://app.example/${'x'.repeat(981)}`,
   ])('rejects %j', (url) => {
     expect(() => pages.parse(url)).toThrow(expect.objectContaining({ code: 'invalid_request' }));

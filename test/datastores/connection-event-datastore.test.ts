@@ -106,7 +106,7 @@ describeOnServer('ConnectionEventDatastore with an outbox', (createDatabase) => 
 
   it('commits concurrent events of one organization in the order of their positions', async () => {
     const events = withOutbox(harness);
-    let second: Promise<void> | undefined;
+    let second: Promise<unknown> | undefined;
     await harness.home.session.transaction(async (trx) => {
       await events.append(trx, EVENT);
       second = events.record({ ...EVENT, type: 'connected' });

@@ -45,6 +45,7 @@ describe('the body of POST connect', () => {
     [{ expires_in: '60' }, 'expires_in must be a whole number'],
     [{ realm_id: '' }, 'realm_id must be 1 to 100'],
     [{ realm_id: '1 2' }, 'realm_id must be 1 to 100'],
+    [{ realm_id: 'not-a-realm' }, 'realm_id must be 1 to 32 digits'],
     [{ realm_id: 1 }, 'realm_id must be a string'],
     ['[]', 'body must be a JSON object'],
     ['"x"', 'body must be a JSON object'],

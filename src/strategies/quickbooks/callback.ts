@@ -4,6 +4,9 @@ import { once } from '../../schemas/fields.ts';
 import { parse } from '../../schemas/parse.ts';
 import type { CallbackParameters } from '../accounting-strategy.ts';
 
+/** The form of Intuit's company IDs. */
+export const REALM_ID = { pattern: /^[0-9]{1,32}$/, message: 'must be 1 to 32 digits' };
+
 const state = once().meta({
   description: 'The state that connect sent to Intuit. Valid for 10 minutes and for one use.',
 });
@@ -21,7 +24,7 @@ export const declinedQuery = z.object({
 export const authorizedQuery = z.object({
   state,
   realmId: once()
-    .regex(/^[0-9]{1,32}$/, 'must be 1 to 32 digits')
+    .regex(REALM_ID.pattern, REALM_ID.message)
     .meta({ description: 'The chosen company. Required unless `error` is present.', example: '9341452000000001' }),
   code: once()
     .max(512, 'must be at most 512 characters')
@@ -30,14 +33,10 @@ export const authorizedQuery = z.object({
 
 /** The query with which Intuit sends a user who disconnected inside QuickBooks. */
 export const disconnectedQuery = z.object({
-  realmId: z
-    .string()
-    .regex(/^[0-9]{1,32}$/)
-    .optional()
-    .meta({
-      description: 'The company whose connections are verified. Ignored if it is not 1 to 32 digits.',
-      example: '9341452000000001',
-    }),
+  realmId: z.string().regex(REALM_ID.pattern).optional().meta({
+    description: 'The company whose connections are verified. Ignored if it is not 1 to 32 digits.',
+    example: '9341452000000001',
+  }),
 });
 
 /** Reads the query of Intuit's redirect: every parameter exactly once. @throws AppError `invalid_request` */

@@ -11,7 +11,7 @@ import type {
   ProviderProfile,
 } from '../accounting-strategy.ts';
 import { ProviderError } from '../provider-error.ts';
-import { disconnectedQuery, parseQuickBooksCallback } from './callback.ts';
+import { disconnectedQuery, parseQuickBooksCallback, REALM_ID } from './callback.ts';
 import { mapCompanyInfo } from './company-info-path.ts';
 import { ACCOUNTING_SCOPE, callIntuit, IntuitClient } from './intuit-client.ts';
 import { companyError, intuitTid, oauthError, tokenEndpointError } from './intuit-failures.ts';
@@ -47,6 +47,7 @@ export class QuickBooksStrategy implements AccountingStrategy {
       title: 'QuickBooks',
       redirectUri: settings.redirectUri,
       timeoutMs: settings.timeoutMs,
+      companyId: REALM_ID,
       api: {
         baseUrl: settings.apiBaseUrl,
         companyPath: (realmId) => `/v3/company/${realmId}`,
