@@ -23,8 +23,8 @@ export function createApp(context: Context): Express {
   const { config, strategies } = context;
   const app = createBase(context);
   for (const { system } of strategies.all()) {
-    const path = `/api/v1/oauth/${system}`;
-    app.use([`${path}/connect`, `${path}/callback`, `${path}/disconnected`], browserRoute({ ...context, system }));
+    const opened = new RegExp(`^/api/v1/oauth/${system}/(?:connect/[^/]+|callback|disconnected)/?$`, 'i');
+    app.use(opened, browserRoute({ ...context, system }));
   }
   const publicUrls = strategies.all().map(({ profile }) => profile.redirectUri);
   app.use(allowOrigins(config.frontendUrls, publicUrls));

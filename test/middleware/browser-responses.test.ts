@@ -55,13 +55,17 @@ describe('a browser', () => {
     },
   );
 
-  it.each(['POST /connect/acme', 'DELETE /connect/acme', 'TRACE /callback', 'GET /status/acme', 'GET /disconnected/x'])(
-    'gets a problem for %s, which no browser opens',
-    async (request) => {
-      const [method, path = ''] = request.split(' ');
-      expect((await browse(path, method)).headers['content-type']).toMatch(/^application\/problem\+json/);
-    },
-  );
+  it.each([
+    'POST /connect/acme',
+    'DELETE /connect/acme',
+    'TRACE /callback',
+    'GET /status/acme',
+    'GET /disconnected/x',
+    'GET /callback/x',
+  ])('gets a problem for %s, which no browser opens', async (request) => {
+    const [method, path = ''] = request.split(' ');
+    expect((await browse(path, method)).headers['content-type']).toMatch(/^application\/problem\+json/);
+  });
 
   it('learns from the problem’s text where to start, if its callback has no state', async () => {
     const { body } = await send(harness.service.origin, `${PREFIX}/callback?code=c&realmId=1`);
