@@ -116,8 +116,9 @@ export class CallbackFlow {
     const event: ConnectionEvent = { organizationId, system, type: 'consent_refused', reason, actor };
     const outcome = { kind: 'declined', error: reason } as const;
     if (await this.consumedStates.end(state.id, outcome, event)) logEvent(this.logger, event);
-    if (reason !== error && UNKNOWN_ERROR.test(error)) {
-      const facts = { event: 'connect.unknown_error', organization_id: organizationId, reason: error };
+    if (reason !== error) {
+      const logged = UNKNOWN_ERROR.test(error) ? error : 'unrecognized';
+      const facts = { event: 'connect.unknown_error', organization_id: organizationId, reason: logged };
       this.logger.warn(facts, 'connect.unknown_error');
     }
     return outcome;
