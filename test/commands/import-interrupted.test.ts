@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { TokenCipher } from '../../src/crypto/token-cipher.ts';
-import { describeEachDatabase } from '../support/databases.ts';
+import { describeOnServer } from '../support/databases.ts';
 import { ENCRYPTION_KEY } from '../support/environment.ts';
 import { useHarness } from '../support/harness.ts';
 import { foreignLines, toCsv } from '../support/imports.ts';
@@ -13,7 +13,7 @@ import { until } from '../support/until.ts';
 
 const CONNECTIONS = 500;
 
-describeEachDatabase('an import of five hundred connections', (createDatabase) => {
+describeOnServer('an import of five hundred connections', (createDatabase) => {
   const harness = useHarness(createDatabase);
 
   it('that is killed twice ends with all of them connected, and with every rotated token', async () => {
