@@ -108,7 +108,7 @@ describe('the process', () => {
     unused.destroy();
   });
 
-  it('serves, and exits with 0 at SIGTERM, although nobody reads its standard output', async () => {
+  it('serves, and exits with 0 at SIGTERM, although its standard output is not read', async () => {
     const { port, origin } = await freePort();
     const server = startProcess({
       args: [projectFile(SERVER)],

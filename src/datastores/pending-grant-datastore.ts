@@ -75,18 +75,18 @@ export class PendingGrantDatastore {
     return row && toGrant(row);
   }
 
-  /** Makes a grant the organization's connection. @param yieldsToNewer ends it if the connection changed since */
+  /** Makes a grant the organization's connection. @param endsIfSuperseded ends it if the connection changed since */
   async move(
     grant: PendingGrant,
     connection: NewConnection,
-    options: { actor: string; nextMaintenanceAt: Date; yieldsToNewer: boolean },
+    options: { actor: string; nextMaintenanceAt: Date; endsIfSuperseded: boolean },
   ): Promise<Move> {
     return this.session.transaction(async (trx) => {
       const isStored = await trx('pending_grants')
         .where({ token_id: grant.tokenId, phase: grant.phase })
         .first('token_id');
       if (!isStored) return { kind: 'gone' };
-      if (options.yieldsToNewer && (await this.tokens.hasChangedSince(trx, grant, grant.createdAt))) {
+      if (options.endsIfSuperseded && (await this.tokens.hasChangedSince(trx, grant, grant.createdAt))) {
         return { kind: 'superseded' };
       }
       if (grant.link && !(await this.states.consumeLink(trx, grant.link))) return { kind: 'link_consumed' };

@@ -172,7 +172,7 @@ const REASONS = {
   refresh_token_expired: 'the refresh token has expired',
 };
 
-/** A UUID that tells which token a connection was imported with, without revealing the token: it has 128 random bits or more. */
+/** A UUID that shows which token a connection was imported with, without revealing the token: it has 128 random bits or more. */
 function importedTokenId({ organizationId, system, realmId, refreshToken }: ForeignConnection): string {
   const text = ['import', organizationId, system, realmId, refreshToken].join('\n');
   const hex = createHash('sha256').update(text).digest('hex');

@@ -15,7 +15,7 @@ import type { TokenManager } from './token-manager.ts';
  * - `verified`: the provider confirmed the company.
  * - `denied`: the provider denies access to it; the connection remains, since its grant is alive.
  * - `ended`: the same, for a connection that was never proven: it has ended.
- * - `provider_down`: the provider could not tell.
+ * - `provider_down`: the provider could not confirm or deny it.
  */
 export type CompanyVerification = 'verified' | 'denied' | 'ended' | 'provider_down';
 

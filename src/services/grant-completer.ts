@@ -82,12 +82,12 @@ export class GrantCompleter {
 
   /**
    * Completes a received grant according to its company. Returns undefined if another process ended it without a trace.
-   * @param yieldsToNewer ends the grant if the organization's connection changed since it was received
+   * @param endsIfSuperseded ends the grant if the organization's connection changed since it was received
    */
   async complete(
     received: PendingGrant,
     check: CompanyCheck,
-    { yieldsToNewer }: { yieldsToNewer: boolean },
+    { endsIfSuperseded }: { endsIfSuperseded: boolean },
   ): Promise<CallbackOutcome | undefined> {
     if (check.kind === 'mismatch') {
       // Nothing is revoked: whose grant this is, and who else uses it, is unknown.
@@ -101,7 +101,7 @@ export class GrantCompleter {
       return this.end(grant, { code: 'company_mismatch', type: 'company_mismatch', isRevoked: true });
     }
     if (this.needsConfirmation) return this.awaitConfirmation(grant);
-    switch (await this.connect(grant, { actor: grant.actor, yieldsToNewer })) {
+    switch (await this.connect(grant, { actor: grant.actor, endsIfSuperseded })) {
       case 'moved':
         return { kind: 'connected' };
       case 'gone':
@@ -115,7 +115,7 @@ export class GrantCompleter {
 
   /** Makes a confirmed grant the organization's connection. False if it was confirmed or ended before. */
   async confirm(grant: PendingGrant, actor: string): Promise<boolean> {
-    const moved = await this.connect(grant, { actor, yieldsToNewer: false });
+    const moved = await this.connect(grant, { actor, endsIfSuperseded: false });
     if (moved === 'link_consumed') {
       await this.end(grant, { code: 'unauthorized', type: 'connect_failed', isRevoked: true });
     }
@@ -139,14 +139,14 @@ export class GrantCompleter {
 
   private async connect(
     grant: PendingGrant,
-    { actor, yieldsToNewer }: { actor: string; yieldsToNewer: boolean },
+    { actor, endsIfSuperseded }: { actor: string; endsIfSuperseded: boolean },
   ): Promise<Move['kind']> {
     const { system, realmId } = grant;
     const { profile } = this.strategies.get(system);
     const connection = toConnection(grant);
     const next = nextMaintenanceAt({ ...connection, state: 'active' }, this.clock.now(), profile.maintenance);
     if (grant.verifiedAt) await this.revoker.deferCompany(system, realmId);
-    const move = await this.grants.move(grant, connection, { actor, nextMaintenanceAt: next, yieldsToNewer });
+    const move = await this.grants.move(grant, connection, { actor, nextMaintenanceAt: next, endsIfSuperseded });
     if (move.kind === 'moved') await this.changes.finish(system, move.ended);
     return move.kind;
   }

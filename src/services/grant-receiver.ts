@@ -81,7 +81,7 @@ export class GrantReceiver {
     try {
       const check = await this.completer.verifyCompany(grant);
       return await this.persist(grant, work, () =>
-        this.completer.complete(grant, check, { yieldsToNewer: work.isDeferred }),
+        this.completer.complete(grant, check, { endsIfSuperseded: work.isDeferred }),
       );
     } catch (err) {
       if (!hasCode(err, 'service_unavailable')) throw err;

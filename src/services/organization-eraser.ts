@@ -63,7 +63,7 @@ export class OrganizationEraser {
     await this.backgroundTasks.drain(); // a revocation may take longer than a user waits for it
   }
 
-  /** False if the provider could not tell whose grant one is. */
+  /** False if the provider could not confirm whose grant one is. */
   private async discardGrants(organizationId: OrganizationId): Promise<boolean> {
     for (const grant of await this.organizations.listPendingGrants(organizationId)) {
       if (!(await this.completer.discard(grant))) return false;

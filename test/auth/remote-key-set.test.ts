@@ -130,7 +130,7 @@ describe('the remote key set', () => {
     expect(await authenticate()).toBe('it succeeded');
   });
 
-  it('that nobody needed for a day is fetched again, and trusted', async () => {
+  it('that was not needed for a day is fetched again, and trusted', async () => {
     await authenticate();
     clock.advance(30 * HOURS);
     expect([await authenticate(), keySet.fetches]).toEqual(['it succeeded', 2]);

@@ -253,7 +253,7 @@ describe('npm run connections', () => {
       expect(failed.find(({ line }) => line === 2)).toMatchObject({ organization_id: 'org-1', realm_id: '5001' });
     });
 
-    it('replaces connections only if it is told to and confirmed', async () => {
+    it('replaces connections only if asked to and confirmed', async () => {
       await harness.connect('org-0', '94');
       writeFileSync(file, toCsv(await foreignLines(harness.simulator, 1)));
       expect(await operator.run('import', file)).toMatchObject({ code: 0, stdout: expect.stringMatching(/1 skipped/) });

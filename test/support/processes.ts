@@ -27,7 +27,7 @@ interface ProcessOptions {
   env: Record<string, string>;
   /** Deleted when the process has ended. */
   cwd?: string;
-  /** Receives the standard output, which is kept in memory otherwise; `unread`: a pipe that nobody reads. */
+  /** Receives the standard output, which is kept in memory otherwise; `unread`: a pipe that is not read. */
   stdoutFile?: string;
 }
 

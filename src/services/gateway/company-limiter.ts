@@ -36,7 +36,7 @@ export class CompanyLimiter {
    */
   acquire(provider: Provider, realmId: RealmId): Promise<void> | undefined {
     const turn = this.schedule.reserve(companyOf(provider, realmId), provider.profile.api.limits ?? NO_LIMITS);
-    return turn instanceof Promise ? turn.then((shared) => this.await(shared, provider)) : this.await(turn, provider);
+    return turn instanceof Promise ? turn.then((shared) => this.take(shared, provider)) : this.take(turn, provider);
   }
 
   /** Records that the provider returned 429: until its `Retry-After` has elapsed, no call is sent to the company. */
@@ -45,7 +45,7 @@ export class CompanyLimiter {
     this.schedule.pause(companyOf(provider, realmId), seconds * 1000);
   }
 
-  private await(turn: Turn, { profile }: Provider): Promise<void> | undefined {
+  private take(turn: Turn, { profile }: Provider): Promise<void> | undefined {
     if (turn.isReserved) return turn.waitMs > 0 ? this.wait(turn.waitMs) : undefined;
     this.metrics.companyCallsRejected.inc();
     throw new AppError('rate_limited', {

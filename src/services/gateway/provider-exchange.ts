@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Writable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Clock, Timer } from '../../utils/clock.ts';
+import { waitForInput } from '../../utils/wait-for-input.ts';
 import { callerLeft } from './caller-left.ts';
 import { responseHeaders } from './passed-headers.ts';
 import { StreamedBody } from './streamed-body.ts';
@@ -71,11 +72,11 @@ export async function exchange(options: Exchange): Promise<ProviderResponse> {
   });
 }
 
-type Settle = { resolve: (response: ProviderResponse) => void; reject: (error: Error) => void };
+type Callbacks = { resolve: (response: ProviderResponse) => void; reject: (error: Error) => void };
 
 /** Undici's own interface: a stream and a signal for each response would cost more than everything else here. */
 class ExchangeHandler implements Dispatcher.DispatchHandler {
-  private readonly options: Exchange & Settle;
+  private readonly options: Exchange & Callbacks;
   private controller: Dispatcher.DispatchController | undefined;
   private timer: Timer | undefined;
   private received: ProviderResponse | undefined;
@@ -84,7 +85,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   private isTimeout = false;
   private hasCallerLeft = false;
 
-  constructor(options: Exchange & Settle) {
+  constructor(options: Exchange & Callbacks) {
     this.options = options;
     options.response.once('close', this.onCallerLeft);
   }
@@ -161,9 +162,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.timer = clock.startTimer(request.timeoutMs, () => void this.onTimeout());
   };
 
-  /** After a pause of the whole process, a response that arrived in time may still wait in its socket. */
   private async onTimeout(): Promise<void> {
-    await this.options.clock.nextTurn();
+    await waitForInput(this.options.clock, () => this.received !== undefined);
     if (this.received) return;
     this.isTimeout = true;
     this.controller?.abort(new Error('timeout'));

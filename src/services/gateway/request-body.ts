@@ -38,7 +38,7 @@ export async function readBody(source: IncomingMessage, memory: MemoryBudget): P
   }
 }
 
-/** Undefined if only the end of the body will tell. */
+/** Undefined if it is known only at the end of the body. */
 function lengthOf({ headers }: IncomingMessage): number | undefined {
   if (headers['transfer-encoding'] !== undefined) return undefined;
   return Number(headers['content-length'] ?? 0);

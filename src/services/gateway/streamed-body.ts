@@ -9,7 +9,7 @@ const BUFFER_BYTES = 64 * 1024;
 
 /** A body that is passed on as it arrives, no faster than the provider reads it. It can be sent once. */
 export class StreamedBody extends Readable {
-  /** In bytes; absent if only the end will tell. */
+  /** In bytes; absent if it is known only at the end. */
   readonly length: string | undefined;
   private readonly source: IncomingMessage;
   private received = 0;

@@ -1,5 +1,6 @@
 import { buildConnector, Client, request } from 'undici';
 import type { Clock } from '../../utils/clock.ts';
+import { waitForInput } from '../../utils/wait-for-input.ts';
 import { ProviderError } from '../provider-error.ts';
 
 /** A complete response from Intuit. */
@@ -20,8 +21,6 @@ export interface IntuitRequest {
 }
 
 const MAX_RESPONSE_BYTES = 1024 * 1024;
-/** After a pause of the whole process, a response that arrived in time is read within so many iterations of the event loop. */
-const GRACE_TURNS = 50;
 
 /** Errors that occur before anything is sent: a token that was to be sent is unused. */
 const NOT_SENT =
@@ -86,7 +85,7 @@ export class IntuitHttp {
   }
 
   private async abortAfterGrace(abort: AbortController): Promise<void> {
-    for (let turn = 0; turn < GRACE_TURNS; turn += 1) await this.clock.nextTurn();
+    await waitForInput(this.clock, () => false);
     abort.abort();
   }
 }
