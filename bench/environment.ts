@@ -11,19 +11,23 @@ export interface BenchmarkEnvironment {
   service: ServiceProcess;
   status: { baseline: Target; service: Target; serviceOnLargeTable: Target };
   gateway: { direct: Target; baseline: Target; service: Target };
+  /** The same status in FastAPI and SQLAlchemy; absent without a Python that has them. */
+  fastApi?: Target;
 }
 
 interface EnvironmentOptions {
   serverUrl: string;
   rows: number;
   rowsOfLargeTable: number;
+  /** A Python that has FastAPI, SQLAlchemy, aiomysql and uvicorn. */
+  python: string | undefined;
 }
 
 const API_KEY = 'bench-key-0123456789-0123456789-abcdef';
 
 /** Starts the environment for `work`, and closes it even if `work` fails. */
 export async function withEnvironment<T>(
-  { serverUrl, rows, rowsOfLargeTable }: EnvironmentOptions,
+  { serverUrl, rows, rowsOfLargeTable, python }: EnvironmentOptions,
   work: (environment: BenchmarkEnvironment) => Promise<T>,
 ): Promise<T> {
   const cleanUp: (() => Promise<unknown>)[] = [];
@@ -59,7 +63,14 @@ export async function withEnvironment<T>(
       });
     const service = await startService(database, 'service.log');
     const serviceOnLargeTable = await startService(largeDatabase, 'large-table.log');
+    const fastApi =
+      python &&
+      (await start(
+        { DATABASE_URL: database.url, API_KEY },
+        { command: python, args: [projectFile('bench/fastapi_status.py')] },
+      ));
     return await work({
+      ...(fastApi ? { fastApi: statusTarget(fastApi, database) } : {}),
       service,
       status: {
         baseline: statusTarget(baseline, database),

@@ -11,10 +11,13 @@ import { interleave } from './rounds.ts';
 
 process.setMaxListeners(20); // each child process is killed when this one exits
 
-const { values } = parseArgs({ options: { short: { type: 'boolean', default: false }, markdown: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { short: { type: 'boolean', default: false }, markdown: { type: 'string' }, python: { type: 'string' } },
+});
 
 const FULL = { rounds: 7, seconds: 4, rows: 10_000, rowsOfLargeTable: 1_000_000, requests: 150_000 };
-const SHORT = { rounds: 3, seconds: 2, rows: 10_000, rowsOfLargeTable: 100_000, requests: 20_000 };
+/** Shows that the benchmark works, and figures of little precision. */
+const SHORT = { rounds: 2, seconds: 1, rows: 10_000, rowsOfLargeTable: 20_000, requests: 10_000 };
 const { rounds, seconds, rows, rowsOfLargeTable, requests } = values.short ? SHORT : FULL;
 /** Callers that send the next request when they have a response. */
 const CALLERS = 32;
@@ -32,7 +35,7 @@ try {
   const startedAt = performance.now();
   const { url: serverUrl, version } = await findServer();
   progress(`filling tables with ${rows} and ${rowsOfLargeTable} rows`);
-  const figures = await withEnvironment({ serverUrl, rows, rowsOfLargeTable }, (environment) =>
+  const figures = await withEnvironment({ serverUrl, rows, rowsOfLargeTable, python: values.python }, (environment) =>
     Promise.race([measure(environment), interruption]),
   );
   const duration = Math.round((performance.now() - startedAt) / 1000);
@@ -67,47 +70,51 @@ async function measure(environment: BenchmarkEnvironment): Promise<report.Figure
   ];
 }
 
-async function measureStatus({ status }: BenchmarkEnvironment): Promise<report.Figure[]> {
+async function measureStatus({ status, fastApi }: BenchmarkEnvironment): Promise<report.Figure[]> {
   progress('status');
+  const { baseline, service, serviceOnLargeTable: largeTable } = status;
   const load = { connections: CALLERS, seconds };
-  const { baseline, service, largeTable } = await interleave(
-    {
-      baseline: () => closedLoop(status.baseline, load),
-      service: () => closedLoop(status.service, load),
-      largeTable: () => closedLoop(status.serviceOnLargeTable, load),
-    },
-    rounds,
+  const max = await compare({ baseline, service, largeTable }, (target) => closedLoop(target, load));
+  const one = await compare({ baseline, service }, (target) =>
+    closedLoop(target, { connections: 1, seconds: seconds / 2 }),
   );
-  const one = await compare(status, (target) => closedLoop(target, { connections: 1, seconds: seconds / 2 }));
   const name = `status, ${rowsOfLargeTable.toLocaleString('en')} rows, baseline ${rows.toLocaleString('en')} rows`;
   return [
-    ...report.throughputFigures(`status, ${CALLERS} callers`, 'status', service, baseline),
+    ...report.throughputFigures(`status, ${CALLERS} callers`, 'status', max.service, max.baseline),
     ...report.latencyFigures('status, one caller', 'status', one.service, one.baseline),
-    ...report.tableSizeFigures(name, largeTable, service),
+    ...report.tableSizeFigures(name, max.largeTable, max.service),
+    ...(fastApi ? await measureFastApi(status.service, fastApi) : []),
   ];
+}
+
+async function measureFastApi(service: Target, fastApi: Target): Promise<report.Figure[]> {
+  progress('status of FastAPI');
+  const max = await compare({ service, fastApi }, (target) => closedLoop(target, { connections: CALLERS, seconds }));
+  return report.fastApiFigures(`status, ${CALLERS} callers, baseline FastAPI`, max.service, max.fastApi);
 }
 
 async function measureGateway({ gateway }: BenchmarkEnvironment): Promise<report.Figure[]> {
   progress('gateway');
-  const max = await compare(gateway, (target) => closedLoop(target, { connections: CALLERS, seconds }));
-  const direct = { baseline: gateway.direct, service: gateway.service };
-  const one = await compare(direct, (target) => closedLoop(target, { connections: 1, seconds: seconds / 2 }));
+  const { service, baseline: minimal, direct } = gateway;
+  const max = await compare({ service, minimal }, (target) => closedLoop(target, { connections: CALLERS, seconds }));
+  const all = { service, minimal, direct };
+  const one = await compare(all, (target) => closedLoop(target, { connections: 1, seconds: seconds / 2 }));
   const random = { connections: RANDOM_CALLERS, seconds, rate: RATE };
-  const ten = await compare(direct, (target) => openLoop(target, random));
-  const name = `gateway, ${RANDOM_CALLERS} callers at ${RATE} requests/s, baseline a direct call`;
+  const ten = await compare(all, (target) => openLoop(target, random));
   return [
-    ...report.throughputFigures(`gateway, ${CALLERS} callers`, 'gateway', max.service, max.baseline),
-    ...report.latencyFigures('gateway, one caller, baseline a direct call', 'gateway', one.service, one.baseline),
-    ...report.latencyFigures(name, 'gateway', ten.service, ten.baseline),
+    ...report.throughputFigures(`gateway, ${CALLERS} callers`, 'gateway', max.service, max.minimal),
+    ...report.addedLatencyFigures('gateway, one caller', one),
+    ...report.addedLatencyFigures(`gateway, ${RANDOM_CALLERS} callers at ${RATE} requests/s`, ten),
   ];
 }
 
-/** Measures the service and its baseline alternately. */
-async function compare(
-  { service, baseline }: { service: Target; baseline: Target },
+/** Measures each target alternately. */
+async function compare<Name extends string>(
+  targets: Record<Name, Target>,
   load: (target: Target) => Promise<Round>,
-): Promise<{ service: Round; baseline: Round }> {
-  return interleave({ baseline: () => load(baseline), service: () => load(service) }, rounds);
+): Promise<Record<Name, Round>> {
+  const entries = Object.entries<Target>(targets).map(([name, target]) => [name, () => load(target)]);
+  return interleave(Object.fromEntries(entries) as Record<Name, () => Promise<Round>>, rounds);
 }
 
 /** Measures memory after `requests` more requests, status and gateway alternately. */
