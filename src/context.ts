@@ -19,6 +19,7 @@ import { PendingRevocationDatastore } from './datastores/pending-revocation-data
 import { StatisticsDatastore } from './datastores/statistics-datastore.ts';
 import { WebhookQueueDatastore } from './datastores/webhook-queue-datastore.ts';
 import { openSession, type Session } from './db/session.ts';
+import { Egress } from './egress/egress.ts';
 import { CleanUpJob } from './jobs/clean-up-job.ts';
 import type { Job } from './jobs/job.ts';
 import { MaintenanceJob } from './jobs/maintenance-job.ts';
@@ -80,6 +81,8 @@ export interface ServiceDependencies {
   webhook: Config['webhook'];
   /** Limits the calls that verify a company; absent if they are not limited. */
   companyLimiter?: CompanyLimiter;
+  /** How webhooks reach their receiver. */
+  egress: Egress;
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
@@ -99,6 +102,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     frontendUrl,
     webhook,
     companyLimiter,
+    egress,
     clock,
     logger,
     metrics,
@@ -157,7 +161,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     backgroundTasks,
   });
 
-  const webhookJob = webhook && new WebhookJob({ receiver: webhook, events, queues, clock, logger });
+  const webhookJob = webhook && new WebhookJob({ receiver: webhook, events, queues, egress, clock, logger });
   const jobs = [
     new MaintenanceJob({ ...shared, connections, tokenManager, verifier, pauseMs }),
     new PendingGrantJob({ ...shared, grants, completer, pauseMs }),
@@ -214,7 +218,9 @@ interface ContextOptions {
 
 /** The composition root: builds every part once and passes it what it needs. Opens no connection. */
 export function createContext(config: Config, logger: Logger, options: ContextOptions = {}) {
-  const { clock = systemClock, strategies = createStrategies(config, clock), jobPauseMs } = options;
+  const { clock = systemClock, jobPauseMs } = options;
+  const egress = new Egress(config.egress, clock);
+  const { strategies = createStrategies(config, egress, clock) } = options;
   const session = openSession(config.database, clock);
   const metrics = createMetrics();
   const redis = config.rateLimits.redis && new RedisConnection({ redis: config.rateLimits.redis, clock, logger });
@@ -230,6 +236,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     frontendUrl: config.frontendUrl,
     webhook: config.webhook,
     companyLimiter,
+    egress,
     clock,
     logger,
     metrics,
@@ -243,6 +250,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     proofs: new ConnectionProofs(services),
     companyLimiter,
     bodyMemory,
+    egress,
     clock,
     logger,
   });
@@ -259,7 +267,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     health,
     gateway,
     metricsPage: new MetricsPage({ metrics, databaseGauges, clock }),
-    authenticator: new CallerAuthenticator(config.callers, clock),
+    authenticator: new CallerAuthenticator(config.callers, egress, clock),
     bodyMemory,
     links: new ConnectLinks(config.stateSecrets, clock),
     returnPages: new ReturnPages(config.frontendUrls),

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { errors } from 'jose';
 import type { Config } from '../config/config.ts';
+import type { Egress } from '../egress/egress.ts';
 import { AppError } from '../errors.ts';
 import type { OrganizationId } from '../models/connection.ts';
 import type { Clock } from '../utils/clock.ts';
@@ -35,7 +36,7 @@ export class CallerAuthenticator {
   private readonly keys: { name: string; digest: Buffer; scopes: ReadonlySet<string> | undefined }[];
   private readonly jwts: JwtVerifier | undefined;
 
-  constructor(settings: Config['callers'], clock: Clock) {
+  constructor(settings: Config['callers'], egress: Egress, clock: Clock) {
     this.settings = settings;
     this.keys = settings.apiKeys.map(({ name, key, scopes }) => ({
       name,
@@ -43,7 +44,7 @@ export class CallerAuthenticator {
       scopes: scopes && new Set(scopes),
     }));
     const { jwt } = settings;
-    this.jwts = jwt && new JwtVerifier(jwt, clock);
+    this.jwts = jwt && new JwtVerifier(jwt, egress, clock);
   }
 
   /** True if no credentials are required. */

@@ -1,5 +1,6 @@
 import { errors, type JWTPayload, type JWTVerifyOptions, type JWTVerifyResult, jwtVerify } from 'jose';
 import type { Config } from '../config/config.ts';
+import type { Egress } from '../egress/egress.ts';
 import type { Clock } from '../utils/clock.ts';
 import { claimAt, namesIn } from './claims.ts';
 import { RemoteKeySet } from './remote-key-set.ts';
@@ -27,11 +28,11 @@ export class JwtVerifier {
   private readonly keySet: RemoteKeySet;
   private readonly options: JWTVerifyOptions;
 
-  constructor(settings: JwtConfig, clock: Clock) {
+  constructor(settings: JwtConfig, egress: Egress, clock: Clock) {
     const { issuers, audiences, audienceClaim } = settings;
     const hasAud = audienceClaim === 'aud';
     this.settings = settings;
-    this.keySet = new RemoteKeySet(settings.jwksUrl, clock);
+    this.keySet = new RemoteKeySet({ url: settings.jwksUrl, egress, clock });
     this.options = {
       algorithms: ALGORITHMS,
       issuer: issuers,

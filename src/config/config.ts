@@ -6,6 +6,7 @@ import type { DatabaseConfig } from './database-url.ts';
 import { developmentDefaults, INTUIT, simulatorDefaults } from './defaults.ts';
 import { type Environment, environmentSchema } from './environment-schema.ts';
 import { hasStrayQuote, plainValue } from './plain-value.ts';
+import { type EgressConfig, lowerCaseProxies } from './proxy-url.ts';
 import type { RedisConfig } from './redis-url.ts';
 import { fileVariable, readSecretFiles, SECRETS } from './secret-files.ts';
 import { unknownVariables } from './unknown-variables.ts';
@@ -75,6 +76,7 @@ export interface Config {
   webhook: { url: string; secrets: string[] } | undefined;
   /** Express' `trust proxy`. */
   trustProxy: false | number | string[];
+  egress: EgressConfig;
 }
 
 /** How QuickBooks Online is reached. */
@@ -146,6 +148,7 @@ export function loadConfig(environment: Environment): Config {
     verifyIdleMs: verifyIdleMsOf(env),
     webhook: webhookOf(env),
     trustProxy: env.TRUST_PROXY,
+    egress: egressOf(env),
   };
 }
 
@@ -186,6 +189,7 @@ export function loadOperatorConfig(environment: Environment, { readsCompanies }:
     }),
     verifyIdleMs: verifyIdleMsOf(env),
     webhook: webhookOf(env),
+    egress: egressOf(env),
   };
 }
 
@@ -207,6 +211,9 @@ const OPERATOR_VARIABLES = {
   VERIFY_IDLE_HOURS: true,
   EVENTS_WEBHOOK_URL: true,
   EVENTS_WEBHOOK_SECRET: true,
+  HTTPS_PROXY: true,
+  HTTP_PROXY: true,
+  NO_PROXY: true,
 } as const;
 
 type Values = z.output<EnvironmentSchema>;
@@ -237,13 +244,20 @@ function webhookOf(env: Pick<Values, 'EVENTS_WEBHOOK_URL' | 'EVENTS_WEBHOOK_SECR
   return url && secrets ? { url, secrets } : undefined;
 }
 
+/** HTTP_PROXY also serves https origins if it is the only one, as in undici. */
+function egressOf(env: Pick<Values, 'HTTPS_PROXY' | 'HTTP_PROXY' | 'NO_PROXY'>): EgressConfig {
+  const { HTTPS_PROXY: httpsProxy = env.HTTP_PROXY, HTTP_PROXY: httpProxy, NO_PROXY: noProxy } = env;
+  return { httpProxy, httpsProxy, noProxy };
+}
+
 function verifyIdleMsOf({ VERIFY_IDLE_HOURS: hours }: Pick<Values, 'VERIFY_IDLE_HOURS'>): number | undefined {
   return hours > 0 ? hours * HOUR_MS : undefined;
 }
 
 /** Completes the given variables with development's defaults, and chooses the schema that they must satisfy. */
 function prepare(environment: Environment, { needsSecrets = true } = {}) {
-  const variables = plainValues(environment);
+  const plain = plainValues(environment);
+  const variables = { ...plain, ...lowerCaseProxies(plain) };
   const { values, problems } = readSecretFiles(variables);
   const given = { ...variables, ...plainValues(values) };
   const production = given['NODE_ENV'] !== 'development' && given['NODE_ENV'] !== 'test';

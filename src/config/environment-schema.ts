@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Fernet } from '../crypto/fernet.ts';
 import { parseDatabaseUrl } from './database-url.ts';
+import { parseProxyUrl } from './proxy-url.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import {
   apiKeys,
@@ -10,6 +11,7 @@ import {
   isLoopback,
   list,
   parsedUrl,
+  proxyExceptions,
   required,
   trustProxy,
   webhookSecrets,
@@ -80,6 +82,9 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
     REDIS_URL: parsedUrl(parseRedisUrl).optional(),
     RATE_LIMIT_PER_MINUTE: wholeNumber(1, 1_000_000).default(60),
     TRUST_PROXY: trustProxy().default(false),
+    HTTPS_PROXY: parsedUrl(parseProxyUrl).optional(),
+    HTTP_PROXY: parsedUrl(parseProxyUrl).optional(),
+    NO_PROXY: proxyExceptions(),
     WORKER_ENABLED: flag('true'),
     VERIFY_IDLE_HOURS: wholeNumber(0, 8_760).default(24),
     EVENTS_WEBHOOK_URL: given['EVENTS_WEBHOOK_SECRET'] ? urlWithQuery : urlWithQuery.optional(),

@@ -85,6 +85,14 @@ export function parsedUrl<Parsed>(parseText: (text: string) => Parsed) {
   });
 }
 
+/** Hosts, separated by commas or whitespace. */
+export function proxyExceptions() {
+  return z
+    .string()
+    .default('')
+    .transform((text) => text.split(/[,\s]+/).filter(Boolean));
+}
+
 /** `name:key` pairs, or `name:key:scope+scope` for a key with only these scopes, comma-separated. */
 export function apiKeys() {
   return list(

@@ -1,7 +1,8 @@
 import { Webhook } from 'standardwebhooks';
-import { Agent, request } from 'undici';
+import { type Dispatcher, Pool, request } from 'undici';
 import type { ConnectionEventDatastore } from '../datastores/connection-event-datastore.ts';
 import type { WebhookQueue, WebhookQueueDatastore } from '../datastores/webhook-queue-datastore.ts';
+import type { Egress } from '../egress/egress.ts';
 import type { RecordedEvent } from '../models/connection-event.ts';
 import type { Logger } from '../observability/logger.ts';
 import { toEventFields, type WebhookBody } from '../schemas/events.ts';
@@ -23,6 +24,7 @@ interface Dependencies {
   receiver: { url: string; secrets: readonly string[] };
   events: ConnectionEventDatastore;
   queues: WebhookQueueDatastore;
+  egress: Egress;
   clock: Clock;
   logger: Logger;
 }
@@ -35,16 +37,18 @@ export class WebhookJob implements Job<WebhookQueue> {
   readonly pauseMs = 0;
   private readonly url: string;
   private readonly signers: Webhook[];
-  private readonly agent = new Agent({ connect: { timeout: TIMEOUT_MS } });
+  private readonly dispatcher: Dispatcher;
   private readonly events: ConnectionEventDatastore;
   private readonly queues: WebhookQueueDatastore;
   private readonly clock: Clock;
   private readonly logger: Logger;
   private isStopping = false;
 
-  constructor({ receiver, events, queues, clock, logger }: Dependencies) {
+  constructor({ receiver, events, queues, egress, clock, logger }: Dependencies) {
+    const { origin } = new URL(receiver.url);
     this.url = receiver.url;
     this.signers = receiver.secrets.map((secret) => new Webhook(secret));
+    this.dispatcher = new Pool(origin, { connect: egress.connector(origin, TIMEOUT_MS / 2) });
     this.events = events;
     this.queues = queues;
     this.clock = clock;
@@ -83,7 +87,7 @@ export class WebhookJob implements Job<WebhookQueue> {
   }
 
   async close(): Promise<void> {
-    await this.agent.destroy();
+    await this.dispatcher.destroy();
   }
 
   /** True if the receiver accepted the event, or if it is too old to be delivered again. */
@@ -120,7 +124,7 @@ export class WebhookJob implements Job<WebhookQueue> {
           'webhook-signature': this.signers.map((signer) => signer.sign(event.eventId, sentAt, body)).join(' '),
         },
         body,
-        dispatcher: this.agent,
+        dispatcher: this.dispatcher,
         signal: abort.signal,
       });
       await response.body.dump();

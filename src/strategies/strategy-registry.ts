@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import type { Egress } from '../egress/egress.ts';
 import type { AccountingSystem } from '../models/connection.ts';
 import type { Clock } from '../utils/clock.ts';
 import type { AccountingStrategy } from './accounting-strategy.ts';
@@ -32,8 +33,9 @@ export class StrategyRegistry {
 
 /** The providers that the configuration enables. Another provider is one more line here. */
 export function createStrategies(
-  config: Pick<Config, 'quickbooks' | 'verifyIdleMs'>,
+  { quickbooks: settings, verifyIdleMs }: Pick<Config, 'quickbooks' | 'verifyIdleMs'>,
+  egress: Egress,
   clock: Clock,
 ): AccountingStrategy[] {
-  return [new QuickBooksStrategy({ settings: config.quickbooks, verifyIdleMs: config.verifyIdleMs, clock })];
+  return [new QuickBooksStrategy({ settings, verifyIdleMs, egress, clock })];
 }

@@ -4,6 +4,7 @@ import { type CryptoKey, exportSPKI, importJWK, type JWTPayload } from 'jose';
 import { CallerAuthenticator } from '../../src/auth/caller-authenticator.ts';
 import type { Config } from '../../src/config/config.ts';
 import { KEYS } from '../support/credentials.ts';
+import { DIRECT } from '../support/egress.ts';
 import { codeOf } from '../support/harness.ts';
 import { AUDIENCE, ISSUER, type KeySet, secondsFromNow, startKeySet } from '../support/key-set.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -14,6 +15,7 @@ const API_KEYS = Object.entries(KEYS).map(([name, key]) => ({ name, key }));
 function authenticatorOf(settings: Partial<Config['callers']>): CallerAuthenticator {
   return new CallerAuthenticator(
     { apiKeys: [], jwt: undefined, jwtNamesScopes: false, disabled: false, ...settings },
+    DIRECT,
     new TestClock(),
   );
 }

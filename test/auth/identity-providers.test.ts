@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { JWTPayload } from 'jose';
 import { CallerAuthenticator } from '../../src/auth/caller-authenticator.ts';
 import { loadConfig } from '../../src/config/config.ts';
+import { DIRECT } from '../support/egress.ts';
 import { codeOf } from '../support/harness.ts';
 import { type KeySet, startKeySet } from '../support/key-set.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -128,7 +129,7 @@ describe.each(PROVIDERS)('the access tokens of $name', ({ variables, claims, hea
       AUTH_JWKS_URL: keySet.url,
       ...variables,
     });
-    authenticator = new CallerAuthenticator(callers, new TestClock());
+    authenticator = new CallerAuthenticator(callers, DIRECT, new TestClock());
   });
   afterAll(() => keySet.close());
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { generateKeyPair } from 'jose';
 import { CallerAuthenticator } from '../../src/auth/caller-authenticator.ts';
+import { DIRECT } from '../support/egress.ts';
 import { codeOf, HOURS, MINUTES, SECONDS } from '../support/harness.ts';
 import { AUDIENCE, ISSUER, type KeySet, startKeySet } from '../support/key-set.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -31,7 +32,8 @@ describe('the remote key set', () => {
       ...{ jwksUrl: keySet.url, issuers: [ISSUER], audiences: [AUDIENCE] },
       ...{ audienceClaim: 'aud', organizationClaim: 'organization_id' },
     };
-    authenticator = new CallerAuthenticator({ apiKeys: [], jwt, jwtNamesScopes: false, disabled: false }, clock);
+    const callers = { apiKeys: [], jwt, jwtNamesScopes: false, disabled: false };
+    authenticator = new CallerAuthenticator(callers, DIRECT, clock);
   });
   afterEach(async () => {
     jest.restoreAllMocks();

@@ -34,6 +34,9 @@ const OPTIONAL = {
   SIMULATOR_PORT: '9000',
   REDIS_URL: 'redis://:secret@redis:6379/1',
   TRUST_PROXY: '2',
+  HTTPS_PROXY: 'http://user:secret@proxy:3128',
+  HTTP_PROXY: 'https://proxy',
+  NO_PROXY: 'octup.com,10.0.0.0/8',
   EVENTS_WEBHOOK_URL: 'https://app.octup.com/events',
   EVENTS_WEBHOOK_SECRET: `whsec_${KEY.replaceAll('-', '+').replaceAll('_', '/')}`,
 };

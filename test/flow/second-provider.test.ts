@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import supertest from 'supertest';
 import { createStrategies } from '../../src/strategies/strategy-registry.ts';
 import { describeEachDatabase } from '../support/databases.ts';
+import { DIRECT } from '../support/egress.ts';
 import { DAYS, HOURS, useHarness } from '../support/harness.ts';
 import { type Ledgerly, LedgerlyStrategy, startLedgerly } from '../support/second-provider.ts';
 import { startService, type TestService } from '../support/service.ts';
@@ -14,7 +15,7 @@ describeEachDatabase('a second provider alongside QuickBooks', (createDatabase) 
   beforeAll(async () => {
     ledgerly = await startLedgerly();
     const { clock, simulator, database, home } = harness;
-    const strategies = [...createStrategies(home.config, clock), new LedgerlyStrategy(ledgerly.origin, clock)];
+    const strategies = [...createStrategies(home.config, DIRECT, clock), new LedgerlyStrategy(ledgerly.origin, clock)];
     service = await startService({ databaseUrl: database.url, simulator, clock, strategies });
   });
   beforeEach(() => void ledgerly.requests.splice(0));

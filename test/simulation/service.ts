@@ -7,6 +7,7 @@ import { openKnex, type Session } from '../../src/db/session.ts';
 import { NO_CIPHERTEXT, type OAuthTokenRow } from '../../src/db/tables.ts';
 import type { Ciphertext, ConnectionKey, OrganizationId, RealmId } from '../../src/models/connection.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
+import { DIRECT } from '../support/egress.ts';
 import { DatabaseConnection } from './database-connection.ts';
 import { createErrorLogger } from './error-logger.ts';
 import type { Environment, Implementation, Instance, StoredConnection } from './implementation.ts';
@@ -67,6 +68,7 @@ function startProcess(
     encryptionKeys,
     stateSecrets: STATE_SECRETS,
     webhook: undefined,
+    egress: DIRECT,
     clock: replica.clock,
     logger: createErrorLogger(recorder, replica),
     metrics: createMetrics(),

@@ -2,12 +2,13 @@ import { describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../../src/config/config.ts';
 import { createStrategies, StrategyRegistry } from '../../src/strategies/strategy-registry.ts';
 import { systemClock } from '../../src/utils/clock.ts';
+import { DIRECT } from '../support/egress.ts';
 import { LedgerlyStrategy } from '../support/second-provider.ts';
 import { PRODUCTION } from '../support/variables.ts';
 
 describe('StrategyRegistry', () => {
   const config = loadConfig({ ...PRODUCTION, QBO_ENVIRONMENT: 'production' });
-  const [quickbooks, ...others] = createStrategies(config, systemClock);
+  const [quickbooks, ...others] = createStrategies(config, DIRECT, systemClock);
   const ledgerly = new LedgerlyStrategy('http://127.0.0.1', systemClock);
 
   it('contains QuickBooks by default', () => {

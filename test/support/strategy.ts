@@ -7,6 +7,7 @@ import type { RealmId } from '../../src/models/connection.ts';
 import type { AccountingStrategy, NewGrant } from '../../src/strategies/accounting-strategy.ts';
 import { ProviderError } from '../../src/strategies/provider-error.ts';
 import { QuickBooksStrategy } from '../../src/strategies/quickbooks/quickbooks-strategy.ts';
+import { DIRECT } from './egress.ts';
 import { environment, REDIRECT_URI } from './environment.ts';
 import { secretsOfCalls } from './secrets.ts';
 import { TestClock } from './test-clock.ts';
@@ -48,7 +49,8 @@ export class IntuitTest {
   strategy(env: Record<string, string> = {}): AccountingStrategy {
     const variables = environment('sqlite::memory:', this.simulator);
     const config = loadConfig({ ...variables, PROVIDER_TIMEOUT_MS: String(TIMEOUT_MS), ...env });
-    return new QuickBooksStrategy({ settings: config.quickbooks, verifyIdleMs: undefined, clock: this.clock });
+    const { quickbooks: settings } = config;
+    return new QuickBooksStrategy({ settings, verifyIdleMs: undefined, egress: DIRECT, clock: this.clock });
   }
 
   newCode(realmId: string = COMPANY): string {

@@ -5,6 +5,7 @@ import { ConnectionListDatastore } from '../../datastores/connection-list-datast
 import { OAuthTokenDatastore } from '../../datastores/oauth-token-datastore.ts';
 import { PendingRevocationDatastore } from '../../datastores/pending-revocation-datastore.ts';
 import { openSession } from '../../db/session.ts';
+import { Egress } from '../../egress/egress.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { createMetrics } from '../../observability/metrics.ts';
 import { createStrategies } from '../../strategies/strategy-registry.ts';
@@ -45,12 +46,14 @@ export async function withServices(
 ): Promise<void> {
   const config = loadOperatorConfig(readEnvironment(), { readsCompanies });
   const session = openSession(config.database, systemClock);
+  const egress = new Egress(config.egress, systemClock);
   const services = buildServices({
     session,
-    strategies: createStrategies(config, systemClock),
+    strategies: createStrategies(config, egress, systemClock),
     encryptionKeys: config.encryptionKeys,
     stateSecrets: [], // no verb starts a flow
     webhook: config.webhook,
+    egress,
     clock: systemClock,
     logger: await createLogger({ logLevel: 'silent', production: true }, process.stderr),
     metrics: createMetrics(),

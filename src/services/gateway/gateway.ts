@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Egress } from '../../egress/egress.ts';
 import type { AccountingSystem, ActiveConnection } from '../../models/connection.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { StrategyRegistry } from '../../strategies/strategy-registry.ts';
@@ -28,6 +29,7 @@ interface Dependencies {
   proofs: ConnectionProofs;
   companyLimiter: CompanyLimiter;
   bodyMemory: MemoryBudget;
+  egress: Egress;
   clock: Clock;
   logger: Logger;
 }
@@ -49,8 +51,9 @@ export class Gateway {
     this.bodyMemory = dependencies.bodyMemory;
     this.clock = dependencies.clock;
     this.logger = dependencies.logger;
-    const { clock } = dependencies;
-    this.apis = new Map(strategies.all().map((strategy) => [strategy.system, new ProviderApi({ strategy, clock })]));
+    const { egress, clock } = dependencies;
+    const apis = strategies.all().map((strategy) => new ProviderApi({ strategy, egress, clock }));
+    this.apis = new Map(apis.map((api) => [api.strategy.system, api]));
   }
 
   /**

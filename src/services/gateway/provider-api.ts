@@ -1,4 +1,5 @@
 import { type Dispatcher, Pool } from 'undici';
+import type { Egress } from '../../egress/egress.ts';
 import type { ConnectionKey } from '../../models/connection.ts';
 import type { AccountingStrategy } from '../../strategies/accounting-strategy.ts';
 import type { Clock } from '../../utils/clock.ts';
@@ -35,14 +36,14 @@ export class ProviderApi {
   /** Without a trailing slash. */
   private readonly basePath: string;
 
-  constructor({ strategy, clock }: { strategy: AccountingStrategy; clock: Clock }) {
+  constructor({ strategy, egress, clock }: { strategy: AccountingStrategy; egress: Egress; clock: Clock }) {
     const { api, timeoutMs } = strategy.profile;
     const { origin, pathname } = new URL(api.baseUrl);
     this.strategy = strategy;
     this.clock = clock;
     this.basePath = pathname.replace(/\/$/, '');
     this.dispatcher = new Pool(origin, {
-      connect: { timeout: timeoutMs },
+      connect: egress.connector(origin, timeoutMs),
       headersTimeout: api.timeoutMs + STALL_MS, // the exchange's own comes first, unless the request stalls
       bodyTimeout: STALL_MS,
     });

@@ -1,4 +1,5 @@
-import { buildConnector, Client, request } from 'undici';
+import { Client, request } from 'undici';
+import type { Egress } from '../../egress/egress.ts';
 import type { Clock } from '../../utils/clock.ts';
 import { waitForInput } from '../../utils/wait-for-input.ts';
 import { ProviderError } from '../provider-error.ts';
@@ -22,9 +23,15 @@ export interface IntuitRequest {
 
 const MAX_RESPONSE_BYTES = 1024 * 1024;
 
-/** Errors that occur before anything is sent: a token that was to be sent is unused. */
-const NOT_SENT =
-  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|ERR_TLS_\w+|CERT_\w+|\w*SELF_SIGNED\w*|UNABLE_TO_\w+)$/;
+/** No connection was opened: a token that was to be sent is unused. */
+class NotConnectedError extends Error {
+  readonly error: Error;
+
+  constructor(error: Error) {
+    super('not connected');
+    this.error = error;
+  }
+}
 
 /** The process was paused for so long that another one may be sending the same token. */
 class TooLateError extends Error {}
@@ -35,10 +42,12 @@ class TooLateError extends Error {}
  */
 export class IntuitHttp {
   private readonly timeoutMs: number;
+  private readonly egress: Egress;
   private readonly clock: Clock;
 
-  constructor({ timeoutMs, clock }: { timeoutMs: number; clock: Clock }) {
+  constructor({ timeoutMs, egress, clock }: { timeoutMs: number; egress: Egress; clock: Clock }) {
     this.timeoutMs = timeoutMs;
+    this.egress = egress;
     this.clock = clock;
   }
 
@@ -70,13 +79,13 @@ export class IntuitHttp {
 
   /** The connect timeout ends before the call does, so that nothing was sent. */
   private createClient(origin: string, maySend: () => boolean): Client {
-    const connect = buildConnector({ timeout: this.timeoutMs / 2 });
+    const connect = this.egress.connector(origin, this.timeoutMs / 2);
     return new Client(origin, {
       pipelining: 0,
       maxResponseSize: MAX_RESPONSE_BYTES,
       connect: (options, callback) =>
         connect(options, (...[error, socket]) => {
-          if (error) return callback(error, null);
+          if (error) return callback(new NotConnectedError(error), null);
           if (maySend()) return callback(null, socket);
           socket.destroy();
           return callback(new TooLateError(), null);
@@ -93,9 +102,14 @@ export class IntuitHttp {
 function toProviderError(error: unknown, isTimeout: boolean): ProviderError {
   if (error instanceof TooLateError) return new ProviderError('unavailable', { reason: 'too_late', isTooLate: true });
   if (isTimeout) return new ProviderError('unavailable', { reason: 'timeout', isTimeout, isOutcomeUnknown: true });
-  const { code, name } = error as { code?: unknown; name?: string };
-  const reason = typeof code === 'string' ? code : name;
-  return new ProviderError('unavailable', { reason, isOutcomeUnknown: !NOT_SENT.test(reason ?? '') });
+  const isSent = !(error instanceof NotConnectedError);
+  const reason = reasonOf(isSent ? (error as Error) : error.error);
+  return new ProviderError('unavailable', { reason, isOutcomeUnknown: isSent });
+}
+
+function reasonOf(error: Error): string {
+  const { code, name } = error as { code?: unknown; name: string };
+  return typeof code === 'string' ? code : name;
 }
 
 function parseJson(text: string): unknown {

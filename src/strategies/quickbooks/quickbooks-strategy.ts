@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { QuickBooksConfig } from '../../config/config.ts';
+import type { Egress } from '../../egress/egress.ts';
 import type { NewTokenSet, PlainToken, RealmId, TokenSet } from '../../models/connection.ts';
 import type { Clock } from '../../utils/clock.ts';
 import type {
@@ -28,6 +29,7 @@ interface QuickBooksDependencies {
   settings: QuickBooksConfig;
   /** Milliseconds after which an idle connection is verified; undefined: never. */
   verifyIdleMs: number | undefined;
+  egress: Egress;
   clock: Clock;
 }
 
@@ -39,10 +41,10 @@ export class QuickBooksStrategy implements AccountingStrategy {
   private readonly clock: Clock;
   private readonly http: IntuitHttp;
 
-  constructor({ settings, verifyIdleMs, clock }: QuickBooksDependencies) {
+  constructor({ settings, verifyIdleMs, egress, clock }: QuickBooksDependencies) {
     this.settings = settings;
     this.clock = clock;
-    this.http = new IntuitHttp({ timeoutMs: settings.timeoutMs, clock });
+    this.http = new IntuitHttp({ timeoutMs: settings.timeoutMs, egress, clock });
     this.profile = {
       title: 'QuickBooks',
       redirectUri: settings.redirectUri,

@@ -2,7 +2,11 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { parseProxyUrl } from '../../../src/config/proxy-url.ts';
+import { Egress } from '../../../src/egress/egress.ts';
 import { IntuitHttp } from '../../../src/strategies/quickbooks/intuit-http.ts';
+import { behindProxy, type ConnectProxy, startConnectProxy } from '../../support/connect-proxy.ts';
+import { DIRECT } from '../../support/egress.ts';
 import { closedPort } from '../../support/tcp-relay.ts';
 import { TestClock } from '../../support/test-clock.ts';
 import { until } from '../../support/until.ts';
@@ -21,7 +25,7 @@ describe('IntuitHttp', () => {
 
   beforeEach(async () => {
     clock = new TestClock();
-    http = new IntuitHttp({ timeoutMs: TIMEOUT_MS, clock });
+    http = new IntuitHttp({ timeoutMs: TIMEOUT_MS, egress: DIRECT, clock });
     requests = 0;
     sockets = new Set();
     server = createServer((request, response) => {
@@ -151,6 +155,58 @@ describe('IntuitHttp', () => {
     await expect(http.send({ url: `http://127.0.0.1:${await closedPort()}`, ...GET })).rejects.toMatchObject({
       failure: 'unavailable',
       details: { reason: 'ECONNREFUSED', isOutcomeUnknown: false },
+    });
+  });
+
+  describe('through a proxy', () => {
+    let proxy: ConnectProxy;
+    beforeEach(async () => {
+      proxy = await startConnectProxy();
+      const httpProxy = parseProxyUrl(proxy.url);
+      const egress = new Egress({ httpProxy, httpsProxy: httpProxy, noProxy: [] }, clock);
+      http = new IntuitHttp({ timeoutMs: TIMEOUT_MS, egress, clock });
+      respond = (_, response) => response.end('{}');
+    });
+    afterEach(() => proxy.close());
+
+    it.each([true, false])('asks whether it may send once the proxy has opened the tunnel: %s', async (maySend) => {
+      let open = (): void => undefined;
+      proxy.response = new Promise((resolve) => {
+        open = () => resolve('tunnel');
+      });
+      let asked = 0;
+      const isAsked = () => {
+        asked += 1;
+        return maySend;
+      };
+      const response = http.send({ url: behindProxy(origin), ...GET, maySend: isAsked }).catch((error) => error);
+      await until(() => proxy.requests.length === 1);
+      expect([asked, requests]).toEqual([0, 0]);
+      open();
+      expect(await response).toMatchObject(maySend ? { status: 200 } : { details: { isTooLate: true } });
+      expect([asked, requests]).toEqual([1, maySend ? 1 : 0]);
+    });
+
+    it.each([407, 502, 'break'] as const)(
+      'reports that nothing was sent if the proxy opens no tunnel: %s',
+      async (no) => {
+        proxy.response = no;
+        await expect(http.send({ url: behindProxy(origin), ...GET })).rejects.toMatchObject({
+          failure: 'unavailable',
+          details: { reason: expect.stringMatching(/^PROXY_/), isOutcomeUnknown: false },
+        });
+        expect([proxy.requests.length, requests]).toEqual([1, 0]);
+      },
+    );
+
+    it('reports before the timeout that nothing was sent if the proxy does not respond', async () => {
+      proxy.response = 'hang';
+      const failed = expect(http.send({ url: behindProxy(origin), ...GET })).rejects.toMatchObject({
+        details: { reason: 'PROXY_TIMEOUT', isOutcomeUnknown: false },
+      });
+      await until(() => proxy.requests.length === 1);
+      clock.advance(TIMEOUT_MS / 2);
+      await failed;
     });
   });
 });
