@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { environmentSchema } from '../src/config/environment-schema.ts';
+import { type KubernetesResource, validateResource } from './support/kubernetes-schemas.ts';
 
 const FOLDER = 'deploy/kubernetes';
 const RESOURCES: Resource[] = readdirSync(FOLDER)
@@ -31,6 +32,21 @@ describe('deploy/kubernetes', () => {
       'knex',
       'migrate:latest',
     ]);
+  });
+
+  it.each(RESOURCES.map((resource) => [nameOf(resource), resource] as const))(
+    'matches the schema of %s',
+    (_, resource) => {
+      validateResource(resource);
+    },
+  );
+
+  it.each([
+    ['a wrong type', '/spec/replicas', { replicas: 'two' }],
+    ['a misspelled name', '/spec/replica', { replica: 2 }],
+  ])('would find %s', (_, path, spec) => {
+    const deployment = find('Deployment accounting-integration');
+    expect(() => validateResource({ ...deployment, spec: { ...deployment.spec, ...spec } } as never)).toThrow(path);
   });
 
   it.each(POD_OWNERS)('runs %s without privileges, and with limits', (_, { spec }) => {
@@ -111,8 +127,7 @@ function imageCommand(): string {
 }
 
 type Labels = Record<string, string>;
-interface Resource {
-  kind: string;
+interface Resource extends KubernetesResource {
   metadata: { name: string; labels?: Labels };
   spec: {
     replicas?: number;
