@@ -21,8 +21,8 @@ export interface Caller {
   scopes?: ReadonlySet<string> | undefined;
 }
 
-/** The organizations that a caller can act for. */
-export type Organizations = { kind: 'all' } | { kind: 'only'; ids: readonly OrganizationId[] };
+/** The organizations that a caller can act for. `claim`: the claim of the JWT that names them; absent for a link. */
+export type Organizations = { kind: 'all' } | { kind: 'only'; ids: readonly OrganizationId[]; claim?: string };
 
 /** A caller without credentials. */
 export const ANONYMOUS: Caller = { actor: 'browser', account: undefined, organizations: { kind: 'all' } };
@@ -75,10 +75,11 @@ export class CallerAuthenticator {
     try {
       const claims = await this.jwts.verify(token);
       const { sub } = claims;
+      const { organizationClaim: claim } = jwt;
       return {
         actor: sub.slice(0, MAX_ACTOR_LENGTH),
         account: `jwt:${sub}`,
-        organizations: { kind: 'only', ids: namesIn(claimAt(claims, jwt.organizationClaim)) as OrganizationId[] },
+        organizations: { kind: 'only', ids: namesIn(claimAt(claims, claim)) as OrganizationId[], claim },
         scopes: jwtNamesScopes ? scopesOf(claims) : undefined,
       };
     } catch (error) {

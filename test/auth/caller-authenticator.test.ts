@@ -92,7 +92,8 @@ describe('CallerAuthenticator with JWTs', () => {
 
   it.each(ALGORITHMS)('identifies the user and the organization of a JWT signed with %s', async (kid) => {
     const caller = await authenticate(await keySet.sign({}, { kid }));
-    expect(caller).toEqual({ actor: 'user-7', account: 'jwt:user-7', organizations: { kind: 'only', ids: ['acme'] } });
+    const organizations = { kind: 'only', ids: ['acme'], claim: 'organization_id' };
+    expect(caller).toEqual({ actor: 'user-7', account: 'jwt:user-7', organizations });
   });
 
   it.each([
@@ -122,7 +123,7 @@ describe('CallerAuthenticator with JWTs', () => {
     'lets a user whose organization claim is %j act for no organization',
     async (organization_id) => {
       const { organizations } = await authenticate(await keySet.sign({ organization_id }));
-      expect(organizations).toEqual({ kind: 'only', ids: [] });
+      expect(organizations).toEqual({ kind: 'only', ids: [], claim: 'organization_id' });
     },
   );
 

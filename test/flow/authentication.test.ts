@@ -111,13 +111,22 @@ describe('a request with', () => {
     },
   );
 
-  it.each([undefined, '', 7, [], ['globex'], [['acme']]])(
-    'a JWT whose organization is %j returns 403',
-    async (organization_id) => {
-      const response = await call(`${PREFIX}/status/acme`, await keySet.sign({ organization_id }));
-      expect(problemOf(response)).toBe('forbidden');
-    },
-  );
+  it.each([
+    [undefined, 'no_organization'],
+    ['', 'no_organization'],
+    [7, 'no_organization'],
+    [[], 'no_organization'],
+    [[['acme']], 'no_organization'],
+    [['globex'], 'other_organization'],
+  ])('a JWT whose organization is %j returns 403, and only the log says which claim is why', async (claim, reason) => {
+    const before = harness.logs.length;
+    const response = await call(`${PREFIX}/status/acme`, await keySet.sign({ organization_id: claim }));
+    expect(problemOf(response)).toBe('forbidden');
+    expect(response.body).not.toMatch(/organization_id|_organization/);
+    expect(harness.logs.slice(before).map((line) => JSON.parse(line))).toMatchObject([
+      { route: `${PREFIX}/status/:organization_id`, status: 403, reason: `${reason} organization_id` },
+    ]);
+  });
 
   it('a JWT that names several organizations returns 200 for each of them', async () => {
     const response = await call(`${PREFIX}/status/acme`, await keySet.sign({ organization_id: ['globex', 'acme'] }));
