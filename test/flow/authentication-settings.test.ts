@@ -8,6 +8,7 @@ import { runServer, runToEnd } from '../support/processes.ts';
 import { PREFIX } from '../support/requests.ts';
 import { send } from '../support/send.ts';
 
+const CONFIRMATION = { CONNECT_CONFIRMATION: 'true' };
 const KEY_SET = { AUTH_JWKS_URL: 'https://h/k', AUTH_ISSUER: 'https://h/', AUTH_AUDIENCE: 'us' };
 
 describe('the authentication settings', () => {
@@ -68,6 +69,16 @@ describe('the built service', () => {
     ['in production if AUTH_DISABLED is true', { NODE_ENV: 'production' }, /AUTH_DISABLED/],
     ['in production if the database is SQLite', { NODE_ENV: 'production' }, /SQLite supports only one replica/],
     ['in development if no credentials are required', { AUTH_DISABLED: '' }, /anyone on this machine can call/],
+    [
+      'in production if anyone can confirm',
+      { NODE_ENV: 'production', ...CONFIRMATION },
+      /^CONNECT_CONFIRMATION proves nothing/,
+    ],
+    [
+      'in development if anyone can confirm',
+      { AUTH_DISABLED: '', ...CONFIRMATION },
+      /^CONNECT_CONFIRMATION proves nothing/,
+    ],
   ] as [string, Record<string, string>, RegExp][])('logs one warning at startup %s', async (_, env, warning) => {
     const server = await runServer({ ...environment(harness.database.url, harness.simulator), ...env });
     expect((await send(server.origin, `${PREFIX}/status/acme`)).status).toBe(200);
