@@ -13,7 +13,7 @@ export function allowOrigins(frontendUrls: readonly string[], publicUrls: readon
     origin: frontends,
     methods: ['GET', 'HEAD', 'POST'],
     allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
-    exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy'],
+    exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate', 'intuit_tid'],
     maxAge: 600,
   });
   return [

@@ -34,6 +34,9 @@ describe('a request of a web page', () => {
     for (const path of [`${PREFIX}/status/acme`, '/nowhere']) {
       const { headers } = await http().get(path).set('Origin', FRONTEND_URL);
       expect(headers['access-control-allow-origin']).toBe(FRONTEND_URL);
+      expect(headers['access-control-expose-headers']).toBe(
+        'X-Request-Id,Retry-After,RateLimit,RateLimit-Policy,WWW-Authenticate,intuit_tid',
+      );
     }
   });
 
