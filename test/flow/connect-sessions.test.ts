@@ -89,6 +89,15 @@ describeEachDatabase('a connect session', (createDatabase) => {
     );
   });
 
+  it('returns to the page of its link, whatever the browser that opens the link asks for', async () => {
+    const page = `${ADMIN}/orders`;
+    const { path } = await open(harness, 'stored', { return_url: page });
+    const flow = await consentTo(harness, `${path}&${new URLSearchParams({ return_url: `${APP}/other` })}`);
+    expect((await callback(harness.service, flow)).headers['location']).toBe(
+      `${page}?connected=true&system=quickbooks`,
+    );
+  });
+
   it('returns to the page that a caller with credentials chose', async () => {
     const query = new URLSearchParams({ return_url: `${ADMIN}/x` });
     const flow = await consentTo(harness, `${PREFIX}/connect/direct?${query}`, {}, bearer(KEYS.billing));
