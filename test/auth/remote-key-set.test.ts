@@ -50,6 +50,16 @@ describe('the remote key set', () => {
     expect(keySet.fetches).toBe(2);
   });
 
+  it('is fetched no more than once in five seconds, however many unknown keys are named', async () => {
+    await authenticate();
+    for (let second = 1; second <= 30; second += 1) {
+      clock.advance(1 * SECONDS);
+      expect(await authenticateMany({ kid: `made up ${second}` })).toEqual(['unauthorized']);
+    }
+    expect(keySet.fetches).toBeGreaterThan(2);
+    expect(keySet.fetches).toBeLessThanOrEqual(1 + 30 / 5);
+  });
+
   it('is fetched no more than once for many unknown keys that precede any known one', async () => {
     for (let round = 0; round < 3; round += 1) await authenticateMany({ kid: 'made up' });
     expect(keySet.fetches).toBe(1);

@@ -39,6 +39,7 @@ export class LeakEnvironment {
       ENCRYPTION_KEY: Fernet.generateKey(),
       OAUTH_STATE_SECRET: 'canary-state-secret-0123456789-0123456789',
       REDIS_URL: `redis://default:canary-redis-password@127.0.0.1:${await closedPort()}`,
+      EVENTS_WEBHOOK_SECRET: `whsec_${Buffer.from('canary-webhook-secret-0123456789').toString('base64')}`,
     };
     const clientSecret = 'canary-client-secret-0123456789';
     const all = { ...secrets, ...KEYS, LIMITED_KEY, INTUIT_TEXT, clientSecret, redis: 'canary-redis-password' };
@@ -62,6 +63,7 @@ export class LeakEnvironment {
       ...limits,
       NODE_ENV: 'production',
       CONNECT_CONFIRMATION: 'true',
+      EVENTS_WEBHOOK_URL: `http://127.0.0.1:${await closedPort()}/events`,
     };
     this.service = await runServer({ ...environment(this.relay.url, this.simulator), ...own });
   }
