@@ -41,6 +41,7 @@ import { ConnectFailures } from './services/connect-failures.ts';
 import { ConnectionChanges } from './services/connection-changes.ts';
 import { ConnectionImporter } from './services/connection-importer.ts';
 import { ConnectionVerifier } from './services/connection-verifier.ts';
+import { FailoverRestorer } from './services/failover-restorer.ts';
 import { CompanyLimiter } from './services/gateway/company-limiter.ts';
 import { ConnectionProofs } from './services/gateway/connection-proofs.ts';
 import { Gateway } from './services/gateway/gateway.ts';
@@ -127,9 +128,11 @@ export function buildServices(dependencies: ServiceDependencies) {
   const cooldown = new RefreshCooldown(clock);
   const leases = new RefreshLeases({ tokens, backgroundTasks, clock });
   const saver = new RefreshSaver({ ...shared, revoker });
+  const failover = new FailoverRestorer({ saver, backgroundTasks, clock });
+  session.servers.addListener(failover);
   const schedule = new MaintenanceSchedule({ strategies, clock });
   const failures = new RefreshFailures({ ...shared, leases, saver, schedule, cooldown, metrics });
-  const refresher = new TokenRefresher({ ...shared, leases, saver, failures, schedule, cooldown, metrics });
+  const refresher = new TokenRefresher({ ...shared, leases, saver, failover, failures, schedule, cooldown, metrics });
   const tokenManager = new TokenManager({ ...shared, refresher, cooldown, backgroundTasks });
   const verifier = new ConnectionVerifier({ ...shared, connections, tokenManager, companyLimiter });
   const states = new OAuthStates(stateSecrets, clock);
@@ -199,6 +202,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     /** Waits for the work that outlives its request. */
     drain: async () => {
       receiver.stop();
+      failover.stop();
       await worker.stop();
       await backgroundTasks.drain();
       await webhookJob?.close();

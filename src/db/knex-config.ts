@@ -4,6 +4,7 @@ import { LibsqlClient } from './libsql-client.ts';
 import { migrationSource, migrationTemplate } from './migration-source.ts';
 import { MysqlClient, type MysqlKnexConfig } from './mysql-client.ts';
 import { connectionOptions } from './mysql-connection.ts';
+import type { ServerWatch } from './server-watch.ts';
 
 const ACQUIRE_TIMEOUT_MS = 3_000;
 const BUSY_TIMEOUT_MS = 1_000; // the driver blocks the event loop meanwhile; sessions then retry
@@ -18,6 +19,7 @@ interface KnexOptions {
   statementTimeoutMs?: number | undefined;
   /** Whether statements see what was committed on any node of a cluster. */
   isCausal?: boolean;
+  servers?: ServerWatch;
 }
 
 /** Knex's settings, shared by the service, its commands and Knex's own command line. */
@@ -33,7 +35,8 @@ export function knexConfig(database: DatabaseConfig, options: KnexOptions = {}):
 /** Knex would write plain text to stdout. Every failure is thrown as well, and reported by the caller. */
 const SILENT = { warn() {}, error() {}, deprecate() {}, debug() {} };
 
-function mysqlConfig(server: MysqlConfig, { statementTimeoutMs, isCausal = true }: KnexOptions): MysqlKnexConfig {
+function mysqlConfig(server: MysqlConfig, options: KnexOptions): MysqlKnexConfig {
+  const { statementTimeoutMs, isCausal = true, servers } = options;
   return {
     client: MysqlClient,
     connection: connectionOptions(server),
@@ -45,6 +48,7 @@ function mysqlConfig(server: MysqlConfig, { statementTimeoutMs, isCausal = true 
     },
     sessionUse: { isCausal, limitsLockWaits: statementTimeoutMs !== undefined },
     statementTimeoutMs,
+    ...(servers ? { servers } : {}),
   };
 }
 

@@ -4,13 +4,17 @@ import type { Knex } from 'knex';
 import Mysql2Client from 'knex/lib/dialects/mysql2/index.js';
 import type { Connection } from 'mysql2';
 import { ConnectError, isNodeUnavailable } from './database-errors.ts';
-import { pinSettings, type SessionUse } from './session-settings.ts';
+import { identifyServer } from './server-identity.ts';
+import type { ServerWatch } from './server-watch.ts';
+import { pinSettings, type Run, type SessionUse } from './session-settings.ts';
 
 /** Knex's settings, and how its connections are used. */
 export interface MysqlKnexConfig extends Knex.Config {
   sessionUse: SessionUse;
   /** A connection on which nothing arrives for this time during a statement is closed; absent: no limit. */
   statementTimeoutMs: number | undefined;
+  /** Is told which servers connections reach; absent if nobody wants to know. */
+  servers?: ServerWatch;
 }
 
 /** A connection of the pool. */
@@ -53,10 +57,11 @@ export class MysqlClient extends Mysql2Client {
     connection.epoch = this.epoch;
     connection.on('error', (error) => {
       connection.__knex__disposed = error;
+      this.settings.servers?.disconnected();
     });
     try {
       await promisify(connection.connect.bind(connection))();
-      await this.pin(connection);
+      await this.prepare(connection);
       return connection;
     } catch (error) {
       close(connection, error); // otherwise its socket would stay open until the server closes it
@@ -73,22 +78,32 @@ export class MysqlClient extends Mysql2Client {
     const pooled = connection as PooledConnection;
     if (pooled.__knex__disposed) throw pooled.__knex__disposed;
     try {
-      asked.response = await send(pooled, asked, (this.config as MysqlKnexConfig).statementTimeoutMs);
+      asked.response = await send(pooled, asked, this.settings.statementTimeoutMs);
       return asked;
     } catch (error) {
       const { fatal } = error as { fatal?: boolean };
       if (isNodeUnavailable(error)) pooled.epoch.isOver = true;
-      if (fatal || isNodeUnavailable(error) || TRANSACTION_CONTROL.test(asked.sql)) close(pooled, error);
+      if (fatal || isNodeUnavailable(error) || TRANSACTION_CONTROL.test(asked.sql)) {
+        close(pooled, error);
+        this.settings.servers?.disconnected();
+      }
       throw error;
     }
   }
 
-  private async pin(connection: PooledConnection): Promise<void> {
-    const run = async (sql: string) => {
+  private get settings(): MysqlKnexConfig {
+    return this.config as MysqlKnexConfig;
+  }
+
+  /** Pins the connection's settings, and tells which server it reached. */
+  private async prepare(connection: PooledConnection): Promise<void> {
+    const run: Run = async (sql) => {
       const [rows] = await send(connection, { sql }, CONNECT_STATEMENT_TIMEOUT_MS);
       return rows as Record<string, unknown>[];
     };
-    await pinSettings(run, (this.config as MysqlKnexConfig).sessionUse);
+    const { sessionUse, servers } = this.settings;
+    await pinSettings(run, sessionUse);
+    servers?.reached(await identifyServer(run));
   }
 }
 

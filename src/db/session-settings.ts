@@ -32,7 +32,7 @@ export interface SessionUse {
 }
 
 /** Runs one statement on a connection. Returns its rows. */
-type Run = (sql: string) => Promise<Record<string, unknown>[]>;
+export type Run = (sql: string) => Promise<Record<string, unknown>[]>;
 
 /** Sets what the server could otherwise decide. */
 export async function pinSettings(run: Run, { isCausal, limitsLockWaits }: SessionUse): Promise<void> {

@@ -3,6 +3,7 @@ import type { DatabaseConfig } from '../config/database-url.ts';
 import type { Clock } from '../utils/clock.ts';
 import { isDeadlock, isDuplicate, isReadOnly, isUnavailable, unavailable, withoutValues } from './database-errors.ts';
 import { knexConfig } from './knex-config.ts';
+import { ServerWatch } from './server-watch.ts';
 
 const STATEMENT_TIMEOUT_MS = 5_000;
 const ATTEMPTS = 15;
@@ -25,6 +26,8 @@ interface Dependencies {
   reader?: Knex;
   dialect: DatabaseConfig['client'];
   clock: Clock;
+  /** Follows the servers that connections reach; by default, nothing is ever noticed. */
+  servers?: ServerWatch;
 }
 
 /**
@@ -35,12 +38,14 @@ export class Session {
   readonly knex: Knex;
   readonly reader: Knex;
   readonly dialect: DatabaseConfig['client'];
+  readonly servers: ServerWatch;
   private readonly clock: Clock;
 
-  constructor({ knex, reader = knex, dialect, clock }: Dependencies) {
+  constructor({ knex, reader = knex, dialect, clock, servers = new ServerWatch() }: Dependencies) {
     this.knex = knex;
     this.reader = reader;
     this.dialect = dialect;
+    this.servers = servers;
     this.clock = clock;
   }
 
@@ -114,10 +119,11 @@ export class Session {
 
 /** A session on the configured database. Opens no connection until the first query. */
 export function openSession(database: DatabaseConfig, clock: Clock): Session {
+  const servers = new ServerWatch();
   const open = (isCausal: boolean) =>
-    knex(knexConfig(database, { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isCausal }));
+    knex(knexConfig(database, { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isCausal, servers }));
   const reader = database.client === 'mysql' ? { reader: open(false) } : {};
-  return new Session({ knex: open(true), ...reader, dialect: database.client, clock });
+  return new Session({ knex: open(true), ...reader, dialect: database.client, clock, servers });
 }
 
 /** Knex alone, without limits of time: for migrations. */

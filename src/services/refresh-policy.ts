@@ -6,6 +6,11 @@ import type { Clock } from '../utils/clock.ts';
 export const SAVE_MS = 5_000;
 /** Time that the holder of a lease has to save its response after a takeover was announced. */
 export const TAKEOVER_PAUSE_MS = 6_000;
+/**
+ * Time after a failover of the database in which nothing is refreshed, so that every process can write back what the new
+ * server lacks: one that waits for a server that is gone notices it after the session's limit for a statement.
+ */
+export const SETTLE_MS = 6_000;
 /** How long a lease under which nothing was sent is looked for, in case its acquiring write takes effect late. */
 export const ABANDON_TIMEOUT_MS = 10_000;
 /** Leases of other processes that are observed at once; beyond that, observation begins anew. */

@@ -4,6 +4,7 @@ import { hasCode } from '../errors.ts';
 import {
   type ActiveConnection,
   type Connection,
+  type ConnectionKey,
   limitToAuthorization,
   type NewTokenSet,
   type PlainToken,
@@ -21,8 +22,14 @@ import type { GrantRevoker } from './grant-revoker.ts';
 /** How long a saved response is remembered, in case a failover of the database loses it. */
 const REMEMBER_MS = 10 * 60_000;
 const MAX_REMEMBERED = 10_000;
+/** How many rows are looked at once after a failover. */
+const RESTORED_AT_ONCE = 8;
+
+/** Whose connection it is, and its company for the log. */
+type Named = ConnectionKey & Pick<Connection, 'realmId'>;
 
 interface Remembered {
+  connection: Named;
   /** The generation that the save created. */
   generation: number;
   refreshed: RefreshedTokens;
@@ -100,6 +107,24 @@ export class RefreshSaver {
     return this.tokens.findCurrent(connection);
   }
 
+  /** Writes every remembered response again whose row is older than it. Waits for the database for as long as it takes. */
+  async restoreAll(): Promise<void> {
+    const remembered = [...this.remembered.values()];
+    const restoreNext = async () => {
+      for (let next = remembered.pop(); next; next = remembered.pop()) {
+        const { connection } = next;
+        await this.retry(connection, async () => this.restoreNewest(await this.tokens.findCurrent(connection)));
+      }
+    };
+    await Promise.all(Array.from({ length: RESTORED_AT_ONCE }, restoreNext));
+  }
+
+  /** Reads one row of which the newest response is remembered, if there is any. @throws AppError `service_unavailable` */
+  async readNewest(): Promise<void> {
+    const [newest] = [...this.remembered.values()].slice(-1);
+    if (newest) await this.tokens.findCurrent(newest.connection);
+  }
+
   private async persist(connection: Connection, refreshed: RefreshedTokens): Promise<boolean> {
     const { isSaved, event } = await this.retry(connection, () => this.tokens.saveRefreshed(connection, refreshed));
     if (event) logEvent(this.logger, event);
@@ -108,10 +133,9 @@ export class RefreshSaver {
   }
 
   /** Nothing is worse than to drop a response, so that every error is retried, without a limit. */
-  private retry<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+  private retry<T>({ organizationId, realmId }: Named, work: () => Promise<T>): Promise<T> {
     const isRetryable = (err: unknown) => {
       if (!hasCode(err, 'service_unavailable')) {
-        const { organizationId, realmId } = connection;
         const event = 'token.refresh.save_failed';
         this.logger.error({ event, organization_id: organizationId, realm_id: realmId, err }, event);
       }
@@ -120,10 +144,12 @@ export class RefreshSaver {
     return retry(work, { clock: this.clock, isRetryable });
   }
 
-  private remember({ tokenId, generation }: Connection, refreshed: RefreshedTokens): void {
+  private remember(connection: Connection, refreshed: RefreshedTokens): void {
+    const { tokenId, organizationId, system, realmId, generation } = connection;
+    const named = { organizationId, system, realmId };
     const now = this.clock.monotonicMs();
     this.remembered.delete(tokenId);
-    this.remembered.set(tokenId, { generation: generation + 1, refreshed, savedAtMs: now });
+    this.remembered.set(tokenId, { connection: named, generation: generation + 1, refreshed, savedAtMs: now });
     for (const [id, { savedAtMs }] of this.remembered) {
       if (now - savedAtMs < REMEMBER_MS && this.remembered.size <= MAX_REMEMBERED) break;
       this.remembered.delete(id);

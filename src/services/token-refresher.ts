@@ -12,6 +12,7 @@ import type { Metrics, RefreshMetric } from '../observability/metrics.ts';
 import { isProviderError, type ProviderError } from '../strategies/provider-error.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { Clock } from '../utils/clock.ts';
+import type { FailoverRestorer } from './failover-restorer.ts';
 import type { MaintenanceSchedule } from './maintenance-schedule.ts';
 import type { RefreshCooldown } from './refresh-cooldown.ts';
 import type { RefreshFailures } from './refresh-failures.ts';
@@ -26,6 +27,7 @@ interface Dependencies {
   cipher: TokenCipher;
   leases: RefreshLeases;
   saver: RefreshSaver;
+  failover: FailoverRestorer;
   failures: RefreshFailures;
   schedule: MaintenanceSchedule;
   cooldown: RefreshCooldown;
@@ -40,6 +42,7 @@ export class TokenRefresher {
   private readonly cipher: TokenCipher;
   private readonly leases: RefreshLeases;
   private readonly saver: RefreshSaver;
+  private readonly failover: FailoverRestorer;
   private readonly failures: RefreshFailures;
   private readonly schedule: MaintenanceSchedule;
   private readonly cooldown: RefreshCooldown;
@@ -53,6 +56,7 @@ export class TokenRefresher {
     this.cipher = dependencies.cipher;
     this.leases = dependencies.leases;
     this.saver = dependencies.saver;
+    this.failover = dependencies.failover;
     this.failures = dependencies.failures;
     this.schedule = dependencies.schedule;
     this.cooldown = dependencies.cooldown;
@@ -88,6 +92,10 @@ export class TokenRefresher {
     const leaseMs = this.leaseMs(seen);
     const deadline = this.clock.monotonicMs() + leaseMs + policy.TAKEOVER_PAUSE_MS + policy.SAVE_MS;
     for (let round = 1; this.clock.monotonicMs() < deadline; round += 1) {
+      if (!this.failover.isSettled) {
+        await this.clock.sleep(policy.pollMs(round, this.clock));
+        continue;
+      }
       const found = await this.tokens.findForRefresh(seen);
       const current = await this.saver.restoreNewest(found?.connection);
       if (!found || !current || !isUnchanged(current, seen)) {
@@ -155,7 +163,7 @@ export class TokenRefresher {
     { maySend }: Lease,
   ): Promise<TokenSet | ProviderError> {
     try {
-      return await this.strategies.get(system).refresh(refreshToken, maySend);
+      return await this.strategies.get(system).refresh(refreshToken, () => maySend() && this.failover.isSettled);
     } catch (error) {
       if (isProviderError(error)) return error;
       throw error;

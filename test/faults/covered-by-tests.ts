@@ -109,8 +109,8 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
   },
   {
     fault: 'a failover loses what was not replicated',
-    file: 'test/services/token-refresher-races.test.ts',
-    title: 'writes its last response again if a failover of the database has lost it',
+    file: 'test/services/failover-restorer.test.ts',
+    title: 'writes its responses back before any other refreshes',
   },
   {
     fault: 'two workers recover one lost connection',

@@ -1,0 +1,117 @@
+import { afterEach, expect, it, jest } from '@jest/globals';
+import type { Context } from '../../src/context.ts';
+import type { ActiveConnection } from '../../src/models/connection.ts';
+import { FailoverRestorer } from '../../src/services/failover-restorer.ts';
+import { SETTLE_MS } from '../../src/services/refresh-policy.ts';
+import type { RefreshResult } from '../../src/services/refresh-result.ts';
+import type { RefreshSaver } from '../../src/services/refresh-saver.ts';
+import { BackgroundTasks } from '../../src/utils/background-tasks.ts';
+import { describeEachDatabase } from '../support/databases.ts';
+import { useHarness } from '../support/harness.ts';
+import { written } from '../support/rows.ts';
+import { until } from '../support/until.ts';
+
+describeEachDatabase('after a failover of the database that lost the last commits, a process', (createDatabase) => {
+  const harness = useHarness(createDatabase, { frozen: true });
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  it('writes its responses back before any other refreshes', async () => {
+    const realmId = await harness.connect('restored');
+    const other = await harness.replica();
+    await loseRefresh('restored');
+    failOver(other);
+    const refreshing = refresh('restored', other);
+    failOver(harness.home);
+    await until(async () => (await harness.row('restored')).generation === 1);
+    harness.clock.advance(SETTLE_MS);
+    expect(await refreshing).toMatchObject({ outcome: 'current', connection: { generation: 1 } });
+    expect(harness.refreshes()).toBe(1); // the old token was not sent
+    const connection = await find('restored');
+    const stored = harness.home.cipher.decryptRefreshToken(connection, connection.tokens);
+    expect(stored).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
+  });
+
+  it('leaves a row alone that has changed since', async () => {
+    await harness.connect('changed');
+    await refresh('changed');
+    await refresh('changed', await harness.replica());
+    const row = await harness.row('changed');
+    failOver(harness.home);
+    await harness.home.backgroundTasks.drain();
+    expect(await harness.row('changed')).toEqual(row);
+    harness.clock.advance(SETTLE_MS);
+  });
+
+  it('sends no token if it notices the failover when it has the lease', async () => {
+    await harness.connect('leased');
+    const { tokens } = harness.home;
+    const acquire = tokens.acquireLease.bind(tokens);
+    jest.spyOn(tokens, 'acquireLease').mockImplementationOnce(async (...parameters) => {
+      const isAcquired = await acquire(...parameters);
+      failOver(harness.home);
+      return isAcquired;
+    });
+    expect(await refresh('leased')).toMatchObject({ outcome: 'deferred' });
+    expect(harness.refreshes()).toBe(0);
+    await until(async () => (await harness.row('leased')).refresh_lease_owner === null);
+    harness.clock.advance(SETTLE_MS);
+    expect(await refresh('leased')).toMatchObject({ outcome: 'current', connection: { generation: 1 } });
+  });
+
+  it('reads a row when a connection is closed, so that it notices a failover without any request', async () => {
+    await harness.connect('idle');
+    await refresh('idle');
+    const before = harness.queries.length;
+    harness.home.session.servers.disconnected();
+    await until(() => harness.queries.length > before);
+    expect(harness.queries[before]).toMatch(/^select .*oauth_tokens/);
+  });
+
+  /** Refreshes in the first process; the commit is then lost. */
+  async function loseRefresh(organization: string): Promise<void> {
+    const before = written(await harness.row(organization));
+    expect(await refresh(organization)).toMatchObject({ outcome: 'current', connection: { generation: 1 } });
+    await harness
+      .knex('oauth_tokens')
+      .where('token_id', before.token_id)
+      .update(before as object);
+  }
+
+  function failOver({ session: { servers } }: Context): void {
+    const { server = 'SQLite, which has no servers' } = servers;
+    servers.reached('the previous primary');
+    servers.reached(server); // as connections that the pool opens from now on
+  }
+
+  async function refresh(organization: string, process: Context = harness.home): Promise<RefreshResult> {
+    return process.tokenManager.refresh(await find(organization));
+  }
+
+  async function find(organization: string): Promise<ActiveConnection> {
+    return (await harness.home.tokens.findCurrent(harness.key(organization))) as ActiveConnection;
+  }
+});
+
+it('restores everything again if another failover happens meanwhile', async () => {
+  const restoreAll = jest.fn(async () => {
+    if (restoreAll.mock.calls.length === 1) failover.onOtherServer();
+    expect(failover.isSettled).toBe(false);
+  });
+  let nowMs = 0;
+  const backgroundTasks = new BackgroundTasks();
+  const failover = new FailoverRestorer({
+    saver: { restoreAll } as unknown as RefreshSaver,
+    backgroundTasks,
+    clock: { monotonicMs: () => nowMs } as never,
+  });
+  expect(failover.isSettled).toBe(true);
+  failover.onOtherServer();
+  await backgroundTasks.drain();
+  expect(restoreAll).toHaveBeenCalledTimes(2);
+  nowMs = SETTLE_MS - 1;
+  expect(failover.isSettled).toBe(false);
+  nowMs = SETTLE_MS;
+  expect(failover.isSettled).toBe(true);
+});
