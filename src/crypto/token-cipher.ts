@@ -54,6 +54,11 @@ export class TokenCipher {
     };
   }
 
+  /** Checks that the tokens were stored for this row. @throws TokenBindingError */
+  verify(owner: TokenOwner, tokens: BoundTokens): void {
+    if (!this.rowDigest.verify(boundParts(owner, tokens), tokens.digest)) throw new TokenBindingError();
+  }
+
   /** @throws TokenBindingError, InvalidFernetToken */
   decryptAccessToken(owner: TokenOwner, tokens: BoundTokens): PlainToken {
     this.verify(owner, tokens);
@@ -89,10 +94,6 @@ export class TokenCipher {
   /** The same token under the first key, or undefined if it is already. @throws InvalidFernetToken */
   rotate(ciphertext: Ciphertext): Ciphertext | undefined {
     return this.fernet.isCurrent(ciphertext) ? undefined : this.fernet.encrypt(this.fernet.decrypt(ciphertext));
-  }
-
-  private verify(owner: TokenOwner, tokens: BoundTokens): void {
-    if (!this.rowDigest.verify(boundParts(owner, tokens), tokens.digest)) throw new TokenBindingError();
   }
 }
 

@@ -142,6 +142,7 @@ export class GrantCompleter {
     { actor, endsIfSuperseded }: { actor: string; endsIfSuperseded: boolean },
   ): Promise<Move['kind']> {
     const { system, realmId } = grant;
+    this.cipher.verify(grant, grant.tokens); // what cannot be used must not replace what can
     const { profile } = this.strategies.get(system);
     const connection = toConnection(grant);
     const next = nextMaintenanceAt({ ...connection, state: 'active' }, this.clock.now(), profile.maintenance);

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import supertest, { type Response } from 'supertest';
+import type { RealmId } from '../../src/models/connection.ts';
 import { bearer, KEYS, WITH_KEYS } from '../support/credentials.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { FRONTEND_URL } from '../support/environment.ts';
@@ -51,6 +52,15 @@ describeEachDatabase('a connection that must be confirmed', (createDatabase) => 
     harness.clock.advance(10 * MINUTES);
     expectProblem(await confirm('acme', { confirmation: later.confirmation }), 400, 'invalid_confirmation');
     expect(await status('acme')).toMatchObject({ connected: true, realm_id: '1' });
+  });
+
+  it('does not replace a connection if its row was changed: its tokens could not be used', async () => {
+    await connect('acme', '1');
+    const { confirmation } = await consent('acme', '2');
+    await harness.knex('pending_grants').update({ realm_id: '3' as RealmId });
+    expectProblem(await confirm('acme', { confirmation }), 500, 'internal_error');
+    expect(await status('acme')).toMatchObject({ connected: true, realm_id: '1' });
+    expect(await use('acme')).toBe(200);
   });
 
   it('is confirmed by one of ten concurrent requests', async () => {
