@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { loadConfig } from '../src/config/config.ts';
-import { environmentSchema } from '../src/config/environment-schema.ts';
+import { DEFAULT_KEEP_ALIVE_MS, environmentSchema } from '../src/config/environment-schema.ts';
 import { MAX_GATEWAY_BODY_BYTES } from '../src/models/body-limits.ts';
 import { PRODUCTION } from './support/variables.ts';
 
@@ -59,9 +59,15 @@ describe('deploy/nginx.conf', () => {
     expect(settings).toMatch(`client_max_body_size ${MAX_GATEWAY_BODY_BYTES / 1024 / 1024}m;`);
   });
 
+  it('closes idle connections to a replica before the replica does', () => {
+    const [, seconds] = /keepalive_timeout (\d+)s;/.exec(settings) ?? [];
+    expect(Number(seconds) * 1000).toBeLessThan(DEFAULT_KEEP_ALIVE_MS);
+  });
+
   it('logs no query, which can contain a code, a state or a link', () => {
     const [format = '', name] = /log_format (\w+)[^;]*;/.exec(settings) ?? [];
-    expect(format).toMatch(/\$uri\b/);
+    expect(format).toMatch(/\$path\b/);
+    expect(settings).toMatch(/map \$request_uri \$path \{\s*"~\^\(\?<before_query>\[\^\?\]\*\)" \$before_query;\s*\}/);
     expect(format).not.toMatch(/\$(?:request|request_uri|args|query_string|arg_\w+|http_referer|http_cookie)\b/);
     expect(settings.match(/access_log [^;]*/g)).toEqual([`access_log /dev/stdout ${name}`]);
   });

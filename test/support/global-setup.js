@@ -8,6 +8,8 @@ const CHROMIUM_PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/
 const PROGRAMS = [
   { variable: 'HAS_REDIS', command: 'redis-server', version: '--version' },
   { variable: 'HAS_PROMTOOL', command: 'promtool', version: '--version' },
+  { variable: 'HAS_NGINX', command: 'nginx', version: '-v' },
+  { variable: 'HAS_HAPROXY', command: 'haproxy', version: '-v' },
 ];
 
 /** Finds the databases and programs that tests can use, and reports the tests that are skipped without them. */

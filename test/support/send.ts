@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { request as requestSecurely } from 'node:https';
 
 /** A response as it arrived. */
 export interface Sent {
@@ -17,12 +18,15 @@ export async function send(
     body?: string | Buffer;
     /** The client's address: any in 127.0.0.0/8. */
     from?: string;
+    /** The authority of the server's certificate, for an https origin. */
+    ca?: string;
   } = {},
 ): Promise<Sent> {
-  const { method = 'GET', headers = {}, body, from } = options;
+  const { method = 'GET', headers = {}, body, from, ca } = options;
+  const open = origin.startsWith('https:') ? requestSecurely : request;
   return new Promise((resolve, reject) => {
     const localAddress = from === undefined ? {} : { localAddress: from };
-    const sent = request(origin, { method, path, headers, agent: false, ...localAddress }, async (response) => {
+    const sent = open(origin, { method, path, headers, agent: false, ...localAddress, ca }, async (response) => {
       let text = '';
       try {
         for await (const chunk of response) text += chunk;
