@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { connect as connectSocket, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -133,6 +133,15 @@ describe('the process', () => {
     });
     await until(() => responds(origin));
     expect(await server.kill('SIGTERM')).toBe(0);
+  });
+
+  it('exits with 0 at SIGTERM as the README starts it: without a process in between that would not pass the signal on', async () => {
+    const [, options, script = ''] =
+      /^node (.*) (dist\/\S+)/m.exec(readFileSync(projectFile('README.md'), 'utf8')) ?? [];
+    expect(script).toBe(SERVER);
+    const server = await runServer(env, { args: [...(options ?? '').split(' '), projectFile(script)] });
+    expect(await server.kill('SIGTERM')).toBe(0);
+    expect(server.stdout()).toContain('"msg":"stopped"');
   });
 
   it('serves for SHUTDOWN_DELAY_MS after SIGTERM, while it is not ready', async () => {
