@@ -78,6 +78,16 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'is made anew to the new primary if the previous one has become read-only',
   },
   {
+    fault: 'an egress proxy is slow, rejects tunnels or breaks them',
+    file: 'test/flow/egress.test.ts',
+    title: 'keeps a connection that cannot be refreshed: the proxy responds with %s',
+  },
+  {
+    fault: 'the process wakes up late while a proxy opens the connection to Intuit',
+    file: 'test/egress-process.test.ts',
+    title: 'a refresh is decided on after the TLS handshake through the proxy, before any byte is sent',
+  },
+  {
     fault: 'unusual errors of the database',
     file: 'test/db/mysql-client.test.ts',
     title: 'reports error %i as service_unavailable, after one try',
