@@ -44,6 +44,9 @@ interface Addresses {
   plainPort: number;
 }
 
+/** What nginx writes to folders that only root can create. */
+const NGINX_FOLDERS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+
 const NGINX: Kind = {
   command: 'nginx',
   check: '-t',
@@ -57,7 +60,7 @@ const NGINX: Kind = {
       ['listen 8443 ssl;', `listen 127.0.0.1:${securePort} ssl http2;`],
       ['listen 8080;', `listen 127.0.0.1:${plainPort};`],
       ['access_log /dev/stdout', `access_log ${folder}/access.log`], // which cannot be opened if it is a socket
-      ['http {', `http { client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;`],
+      ['http {', `http { ${NGINX_FOLDERS.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}`],
     ]),
   arguments: (folder, file) => ['-p', folder, '-c', file, '-g', `daemon off; pid ${folder}/pid;`],
 };
