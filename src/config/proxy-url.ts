@@ -23,8 +23,9 @@ export interface EgressConfig {
 const NAMES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
 const FORM = 'must be http://user:password@host:3128 or https://…, without a path';
 
-/** Parses HTTP_PROXY or HTTPS_PROXY. @throws UrlProblem */
-export function parseProxyUrl(text: string): ProxyConfig {
+/** Parses HTTP_PROXY or HTTPS_PROXY; without a scheme it is an http URL, as for curl. @throws UrlProblem */
+export function parseProxyUrl(given: string): ProxyConfig {
+  const text = given.includes('://') ? given : `http://${given}`;
   const { scheme, host, user, password, path, readParameters } = parseUrl(text, ['http', 'https'], FORM);
   readParameters([]);
   if (!host || path) throw new UrlProblem(FORM);

@@ -9,6 +9,8 @@ describe('HTTPS_PROXY', () => {
   it.each([
     [PROXY, PROXY, undefined],
     [`${PROXY}/`, PROXY, undefined],
+    ['proxy.example:3128', PROXY, undefined],
+    ['user:password@proxy.example:3128', PROXY, 'user:password'],
     ['https://proxy.example', 'https://proxy.example', undefined],
     ['http://[::1]:3128', 'http://[::1]:3128', undefined],
     ['http://user:pa:ss%40%25@proxy.example:3128', PROXY, 'user:pa:ss@%'],
@@ -19,7 +21,7 @@ describe('HTTPS_PROXY', () => {
   });
 
   it.each([
-    ['canary.example:3128', /^must be http:/],
+    ['canary example', /^must be http:/],
     ['socks5://canary:1080', /^must be http:/],
     ['http://', /^must be http:/],
     ['http://canary:99999', /^must be http:/],
