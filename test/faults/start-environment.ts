@@ -4,7 +4,7 @@ import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
 import { environment } from '../support/environment.ts';
 import { createOnServer } from '../support/own-database.ts';
-import { runServer } from '../support/processes.ts';
+import { projectFile, runServer } from '../support/processes.ts';
 import { startTcpRelay } from '../support/tcp-relay.ts';
 import { startDatabaseServer } from './database-server.ts';
 import { TestEnvironment } from './environment.ts';
@@ -13,13 +13,15 @@ export interface EnvironmentOptions {
   /** PROVIDER_TIMEOUT_MS; by default that of production. */
   timeoutMs?: number;
   intuit?: IntuitSimulatorOptions;
+  /** Options of Node for both replicas. */
+  nodeArguments?: string[];
   /** Whether the database is on a server of its own, which scenarios may stop. */
   hasDatabaseServer?: boolean;
 }
 
 /** Starts an environment for `work`, and closes it even if `work` fails. */
 export async function withEnvironment(
-  { timeoutMs = 10_000, intuit, hasDatabaseServer = false }: EnvironmentOptions,
+  { timeoutMs = 10_000, intuit, nodeArguments = [], hasDatabaseServer = false }: EnvironmentOptions,
   serverUrl: string,
   work: (environment: TestEnvironment) => Promise<void>,
 ): Promise<void> {
@@ -46,7 +48,8 @@ export async function withEnvironment(
       QBO_TOKEN_URL: relay.url,
     };
     const startReplica = async () => {
-      const replica = await runServer(variables);
+      const args = [...nodeArguments, projectFile('dist/src/server.js')];
+      const replica = await runServer(variables, { args });
       cleanUp.push(() => replica.kill('SIGKILL'));
       return replica;
     };

@@ -113,6 +113,19 @@ describeEachDatabase('a token manager', (createDatabase) => {
     }
   });
 
+  it('waits for the refresh of a token that expires while its caller waits', async () => {
+    const realmId = await harness.connect('last-moment');
+    const release = harness.simulator.hold({ on: 'token', kind: 'slow' });
+    harness.clock.advance(1 * HOURS - 50); // less than a caller with a valid token waits
+    const waiting = accessToken('last-moment');
+    await until(() => harness.refreshes() === 1);
+    harness.clock.advance(5 * SECONDS);
+    release();
+    const opened = await waiting;
+    expect(issuedTokens(realmId).at(-1)).toBe(opened.accessToken);
+    expect(opened.connection.generation).toBe(1);
+  });
+
   it('rejects with provider_unavailable after 1.8 timeouts if another process is still refreshing', async () => {
     await harness.connect('held');
     harness.clock.advance(2 * HOURS);

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OrganizationId } from '../../../src/models/connection.ts';
+import type { ServiceProcess } from '../../support/processes.ts';
 import { until } from '../../support/until.ts';
 import type { TestEnvironment } from '../environment.ts';
 import { countByStatus, haveStatus, seconds } from '../measurements.ts';
@@ -12,6 +13,16 @@ const PAUSE_MS = 11_000;
 const LONG_PAUSE_MS = 25_000;
 /** Longer than a process may wait for a lease that it then uses. */
 const LATE_MS = 4_000;
+/** What a process prints when its event loop is blocked. */
+const BLOCKED = 'event loop blocked';
+/** A module with which SIGUSR2 blocks the event loop for as long as a pause, as a long computation does. */
+const BLOCKABLE = `data:text/javascript,${encodeURIComponent(`process.on('SIGUSR2', () => {
+  console.log('${BLOCKED}');
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${PAUSE_MS});
+})`)}`;
+const CROWD = 200;
+/** The server reads its list of transactions again only if nobody has read it for 0.1 s. */
+const TRANSACTIONS_CACHED_MS = 150;
 const ORGANIZATIONS = Array.from({ length: 8 }, (_, index) => `org-${index}`);
 
 /** A process that does not run for a while: a pause of its virtual machine, limits of its CPU, SIGSTOP. */
@@ -21,7 +32,26 @@ export const pauses: ScenarioGroup[] = [
       {
         name: 'paused for 11 s (the timeout is 10 s) while the responses to 8 refreshes arrive',
         expected: 'each response is read and saved: one token call per connection, all served afterwards',
-        run: pauseBeforeResponse,
+        run: (environment) => pauseBeforeResponse(environment, stop),
+      },
+    ],
+  },
+  {
+    options: { nodeArguments: ['--import', BLOCKABLE] },
+    scenarios: [
+      {
+        name: 'its event loop is busy for 11 s, and then with 200 requests, while the responses to 8 refreshes arrive',
+        expected: 'each response is read and saved: one token call per connection, all served afterwards',
+        run: (environment) => pauseBeforeResponse(environment, block),
+      },
+    ],
+  },
+  {
+    scenarios: [
+      {
+        name: 'paused for 25 s while it saves a response; another replica has callers meanwhile',
+        expected: 'the response is saved: one token call, only 503 until then, served afterwards',
+        run: pauseDuringSave,
       },
     ],
   },
@@ -46,7 +76,25 @@ export const pauses: ScenarioGroup[] = [
   },
 ];
 
-async function pauseBeforeResponse(environment: TestEnvironment): Promise<Measurement> {
+/** Lets a process not run for `PAUSE_MS`. @param meanwhile called once it does not run */
+type Pause = (process: ServiceProcess, meanwhile: () => void) => Promise<void>;
+
+async function stop({ pid }: ServiceProcess, meanwhile: () => void): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  meanwhile();
+  await delay(PAUSE_MS);
+  process.kill(pid, 'SIGCONT');
+}
+
+/** Keeps the event loop busy: at first with one computation, then with all the requests that arrived meanwhile. */
+async function block({ pid, origin, stdout }: ServiceProcess, meanwhile: () => void): Promise<void> {
+  process.kill(pid, 'SIGUSR2');
+  await until(() => stdout().includes(BLOCKED));
+  meanwhile();
+  await Promise.all(Array.from({ length: CROWD }, async () => (await fetch(`${origin}/metrics`)).text()));
+}
+
+async function pauseBeforeResponse(environment: TestEnvironment, pause: Pause): Promise<Measurement> {
   const [paused, other] = environment.replicas;
   for (const [index, organization] of ORGANIZATIONS.entries()) {
     await environment.connectExpired({ organization, realmId: `${1000 + index}` });
@@ -54,10 +102,8 @@ async function pauseBeforeResponse(environment: TestEnvironment): Promise<Measur
   const release = environment.simulator.hold({ on: 'token', kind: 'slow_after', times: ORGANIZATIONS.length });
   const waiting = Promise.all(ORGANIZATIONS.map((organization) => call(paused, organization)));
   await environment.untilTokenCalls(ORGANIZATIONS.length);
-  process.kill(paused.pid, 'SIGSTOP');
-  release();
-  await delay(PAUSE_MS);
-  process.kill(paused.pid, 'SIGCONT');
+  const pausedAt = Date.now();
+  await pause(paused, release);
   const results = await waiting;
   const served = await Promise.all(ORGANIZATIONS.map((organization) => call(other, organization)));
   const { tokenCalls } = environment;
@@ -65,6 +111,7 @@ async function pauseBeforeResponse(environment: TestEnvironment): Promise<Measur
     measured: `calls ${countByStatus(results)}, then ${countByStatus(served)}; token calls: ${tokenCalls}`,
     checks: {
       'one token call per connection': tokenCalls === ORGANIZATIONS.length,
+      'no response was read before the pause ended': results.every(({ at }) => at >= pausedAt + PAUSE_MS),
       'all served afterwards': haveStatus(served, 200),
     },
   };
@@ -92,6 +139,34 @@ async function pauseBeforeSending(environment: TestEnvironment): Promise<Measure
       'one token call': tokenCalls === 1,
       'calls return only 503 and 200': haveStatus(results, 503, 200),
       'still connected': connected,
+    },
+  };
+}
+
+async function pauseDuringSave(environment: TestEnvironment): Promise<Measurement> {
+  const [paused, other] = environment.replicas;
+  await environment.connectExpired();
+  const release = environment.simulator.hold({ on: 'token', kind: 'slow_after' });
+  const waiting = call(paused);
+  await environment.untilTokenCalls(1);
+  const unlock = await lockRow(environment);
+  release();
+  await untilWaiting(environment);
+  process.kill(paused.pid, 'SIGSTOP');
+  await unlock(); // the save's statement is executed, but its transaction is not committed
+  const traffic = environment.startTraffic({ replicas: [other], callers: 2 });
+  await delay(LONG_PAUSE_MS);
+  process.kill(paused.pid, 'SIGCONT');
+  const continuedAt = Date.now();
+  const servedMs = await traffic.untilStatus(200, continuedAt);
+  const results = [...(await traffic.stop()), await waiting, await call(paused)];
+  const { tokenCalls } = environment;
+  return {
+    measured: `${countByStatus(results)}; served ${seconds(servedMs)} after it continued; token calls: ${tokenCalls}`,
+    checks: {
+      'one token call': tokenCalls === 1,
+      'calls return only 503 and 200': haveStatus(results, 503, 200),
+      'still connected': (await environment.status()).connected,
     },
   };
 }
@@ -133,6 +208,7 @@ async function lockRow({ knex }: TestEnvironment): Promise<() => Promise<void>> 
 /** Resolves once a write waits for the row. */
 async function untilWaiting({ knex }: TestEnvironment): Promise<void> {
   await until(async () => {
+    await delay(TRANSACTIONS_CACHED_MS);
     const waiting = await knex('information_schema.innodb_trx').where({ trx_state: 'LOCK WAIT' });
     return waiting.length > 0;
   });
