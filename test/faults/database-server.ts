@@ -21,21 +21,40 @@ export interface DatabaseServer {
   close(): Promise<void>;
 }
 
-/** Starts MariaDB in a temporary folder or, if it is not installed, a relay to `sharedUrl`. */
-export async function startDatabaseServer(sharedUrl: string): Promise<DatabaseServer> {
+/** MariaDB is required and not installed. */
+export class NotInstalledError extends Error {
+  override readonly name = 'NotInstalledError';
+
+  constructor() {
+    super('mariadbd is not installed');
+  }
+}
+
+/**
+ * Starts MariaDB in a temporary folder or, if it is not installed, a relay to `sharedUrl`.
+ * @param maxMebibytes what the server can store, by default no less than its disk
+ * @throws NotInstalledError if it is to be limited and is not installed
+ */
+export async function startDatabaseServer(sharedUrl: string, maxMebibytes?: number): Promise<DatabaseServer> {
   const folder = await mkdtemp(join(tmpdir(), 'faults-'));
   try {
-    return await startMariadb(folder);
+    return await startMariadb(folder, maxMebibytes === undefined ? [] : limitedTo(maxMebibytes));
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (maxMebibytes !== undefined) throw new NotInstalledError();
     return startRelay(sharedUrl);
   }
 }
 
-async function startMariadb(folder: string): Promise<DatabaseServer> {
+/** One file for all tables, which does not grow beyond its limit. */
+function limitedTo(mebibytes: number): string[] {
+  return ['--innodb-file-per-table=0', `--innodb-data-file-path=ibdata1:12M:autoextend:max:${mebibytes}M`];
+}
+
+async function startMariadb(folder: string, options: string[]): Promise<DatabaseServer> {
   const asRoot = process.getuid?.() === 0 ? ['--user=root'] : [];
-  const data = ['--no-defaults', `--datadir=${folder}/data`, `--tmpdir=${folder}`, ...asRoot];
+  const data = ['--no-defaults', `--datadir=${folder}/data`, `--tmpdir=${folder}`, ...options, ...asRoot];
   const install = ['--auth-root-authentication-method=normal', '--skip-test-db'];
   await promisify(execFile)('mariadb-install-db', [...data, ...install]);
 

@@ -2,12 +2,14 @@ import { appendFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { serverVersion } from '../support/own-database.ts';
+import { startProcess } from '../support/processes.ts';
 import { runClusterScenarios } from './cluster/run-cluster-scenarios.ts';
 import { asText, totals, writeMarkdown } from './report.ts';
 import { runScenarios } from './runner.ts';
 import type { ScenarioResult } from './scenario.ts';
 import { concurrentChanges } from './scenarios/concurrent-changes.ts';
 import { databaseOutages } from './scenarios/database-outages.ts';
+import { fullDatabase } from './scenarios/full-database.ts';
 import { newGrants } from './scenarios/new-grants.ts';
 import { pauses } from './scenarios/pauses.ts';
 import { providerOutages } from './scenarios/provider-outages.ts';
@@ -26,6 +28,7 @@ const SERVERS = [
 /** The longest first. */
 const GROUPS = [
   ...databaseOutages,
+  ...fullDatabase,
   ...newGrants,
   ...pauses,
   ...providerOutages,
@@ -45,6 +48,7 @@ interruption.catch(() => undefined);
 const { values } = parseArgs({
   options: {
     cluster: { type: 'boolean', default: false },
+    load: { type: 'string', default: '0' },
     markdown: { type: 'string' },
     only: { type: 'string', default: '' },
   },
@@ -54,13 +58,16 @@ const selected = GROUPS.map((group) => ({
   scenarios: group.scenarios.filter(({ name }) => name.includes(values.only)),
 })).filter(({ scenarios }) => scenarios.length > 0);
 
+const load = Number(values.load);
+startBusyProcesses(load);
 const startedAt = performance.now();
 const onResult = (result: ScenarioResult) => process.stdout.write(asText(result));
 const { results, version } = values.cluster
   ? await runClusterScenarios({ only: values.only, interruption, onResult })
   : await runOnServer();
 const duration = Math.round((performance.now() - startedAt) / 1000);
-const setting = `Node ${process.version}, ${version ?? 'no database'}, ${cpus().length} cores, ${duration} s`;
+const busy = load > 0 ? `, ${load} busy processes beside it` : '';
+const setting = `Node ${process.version}, ${version ?? 'no database'}, ${cpus().length} cores${busy}, ${duration} s`;
 if (values.markdown) await writeMarkdown(values.markdown, values.cluster ? 'cluster' : 'server', results, setting);
 process.stdout.write(`${setting}\n${totals(results)}\n`);
 if (process.env['TEST_SUMMARY_FILE']) await appendFile(process.env['TEST_SUMMARY_FILE'], `${totals(results)}\n`);
@@ -70,6 +77,11 @@ async function runOnServer() {
   const server = await findServer();
   const results = await runScenarios(selected, { serverUrl: server?.url, interruption, onResult });
   return { results, version: server?.version };
+}
+
+/** Keeps the processor busy until this process ends, at the priority of the service: a loss then is a fault, a slow response is not. */
+function startBusyProcesses(count: number): void {
+  for (let started = 0; started < count; started += 1) startProcess({ args: ['-e', 'for (;;);'], env: {} });
 }
 
 /** The first server that can be reached. */

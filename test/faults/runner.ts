@@ -1,5 +1,6 @@
 import { systemClock } from '../../src/utils/clock.ts';
 import { withTimeout } from '../../src/utils/with-timeout.ts';
+import { NotInstalledError } from './database-server.ts';
 import type { TestEnvironment } from './environment.ts';
 import type { Scenario, ScenarioGroup, ScenarioResult } from './scenario.ts';
 import { withEnvironment } from './start-environment.ts';
@@ -55,7 +56,8 @@ async function runGroup(
       }
     });
   } catch (error) {
-    end('FAILED', `the environment failed: ${error}`);
+    if (error instanceof NotInstalledError) end('skipped', error.message);
+    else end('FAILED', `the environment failed: ${error}`);
   }
 }
 

@@ -17,17 +17,19 @@ export interface EnvironmentOptions {
   nodeArguments?: string[];
   /** Whether the database is on a server of its own, which scenarios may stop. */
   hasDatabaseServer?: boolean;
+  /** What this server can store, in MiB. Default: no limit. */
+  databaseMebibytes?: number;
 }
 
 /** Starts an environment for `work`, and closes it even if `work` fails. */
 export async function withEnvironment(
-  { timeoutMs = 10_000, intuit, nodeArguments = [], hasDatabaseServer = false }: EnvironmentOptions,
+  { timeoutMs = 10_000, intuit, nodeArguments = [], hasDatabaseServer, databaseMebibytes }: EnvironmentOptions,
   serverUrl: string,
   work: (environment: TestEnvironment) => Promise<void>,
 ): Promise<void> {
   const cleanUp: (() => unknown)[] = [];
   try {
-    const databaseServer = hasDatabaseServer ? await startDatabaseServer(serverUrl) : undefined;
+    const databaseServer = hasDatabaseServer ? await startDatabaseServer(serverUrl, databaseMebibytes) : undefined;
     if (databaseServer) cleanUp.push(databaseServer.close);
     const database = await createOnServer(databaseServer?.url ?? serverUrl);
     cleanUp.push(database.drop);
