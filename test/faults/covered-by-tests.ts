@@ -13,6 +13,21 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'reads a response that is already there when the process wakes up after the timeout',
   },
   {
+    fault: 'a token expires while its caller waits for the refresh',
+    file: 'test/services/token-manager.test.ts',
+    title: 'waits for the refresh of a token that expires while its caller waits',
+  },
+  {
+    fault: 'companyinfo rejects the new token, whatever the reason: nothing is revoked',
+    file: 'test/flow/callback-provider-errors.test.ts',
+    title: 'returns 400 company_mismatch, and neither stores nor revokes, if companyinfo %s',
+  },
+  {
+    fault: 'companyinfo names a company that the grant is not for',
+    file: 'test/flow/callback-provider-errors.test.ts',
+    title: 'leaves the existing connection unchanged after a company mismatch',
+  },
+  {
     fault: 'companyinfo proves nothing at connect: the company is unproven',
     file: 'test/flow/callback-provider-errors.test.ts',
     title: 'connects unproven and without a company name if companyinfo does not respond',
@@ -28,9 +43,29 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'is revoked although an unproven connection claims its company',
   },
   {
+    fault: 'the database is unavailable after a code was exchanged',
+    file: 'test/flow/kept-grants.test.ts',
+    title: 'delays the connection: it is completed once the database is available, and the user is informed',
+  },
+  {
+    fault: 'the process ends before a new grant could be stored',
+    file: 'test/flow/kept-grants.test.ts',
+    title: 'ends with a revocation if the process ends first, and the user is informed',
+  },
+  {
+    fault: 'the process ends after a new grant was stored, before its company was verified',
+    file: 'test/flow/kept-grants.test.ts',
+    title: 'leaves a stored grant to the worker if the process ends before its company was verified',
+  },
+  {
     fault: 'a lifetime is missing, zero or negative',
     file: 'test/services/token-refresher.test.ts',
     title: 'assumes a lifetime of 100 days if a response contains none, and marks it as assumed',
+  },
+  {
+    fault: 'the same in the response to the exchange of a code',
+    file: 'test/strategies/quickbooks/quickbooks-strategy.test.ts',
+    title: 'assumes 100 days for a refresh token whose lifetime is %s',
   },
   {
     fault: 'an assumed lifetime is over',
@@ -41,6 +76,11 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     fault: 'strangers claim the company of a pending revocation',
     file: 'test/services/grant-revoker.test.ts',
     title: 'is not deferred by a callback that only claims its company',
+  },
+  {
+    fault: 'a company is connected again and again while a revocation is pending',
+    file: 'test/datastores/pending-revocation-datastore.test.ts',
+    title: 'defers the recent revocations of one company, but none to an earlier time',
   },
   {
     fault: 'no worker runs for longer than a revocation is retried',
@@ -63,6 +103,11 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'reports within a day that a grant ended inside QuickBooks',
   },
   {
+    fault: 'a company is renamed',
+    file: 'test/jobs/maintenance-job.test.ts',
+    title: 'refreshes a connection that Intuit has not accepted for a day, and reads its company’s name again',
+  },
+  {
     fault: 'the five-year limit comes near',
     file: 'test/jobs/maintenance-job.test.ts',
     title: 'is notified 30 and 7 days before it, once each, and ends the connection',
@@ -71,6 +116,16 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     fault: 'a planned failover of the database',
     file: 'test/db/mysql-client.test.ts',
     title: 'loses no statement in a planned failover, and uses no connection to the previous primary again',
+  },
+  {
+    fault: 'a transaction cannot be begun, committed or rolled back',
+    file: 'test/db/mysql-client.test.ts',
+    title: 'closes a connection whose %s failed',
+  },
+  {
+    fault: 'a node is not ready or shuts down',
+    file: 'test/db/mysql-client.test.ts',
+    title: 'closes the connections to a node that reports error %i',
   },
   {
     fault: 'a failover of Redis, announced and silent',
@@ -93,9 +148,31 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'reports error %i as service_unavailable, after one try',
   },
   {
+    fault: 'unusual errors while connecting to the database',
+    file: 'test/db/mysql-client.test.ts',
+    title: 'reports any error while connecting, such as %i, as service_unavailable',
+  },
+  {
     fault: 'a replica whose clock is wrong',
     file: 'test/datastores/oauth-token-datastore-refresh.test.ts',
     title: 'measures a back-off by the database’s clock, not by the process’s',
+  },
+  {
+    fault: 'the clock is set back after Intuit rejected the service (`invalid_client`)',
+    file: 'test/services/refresh-cooldown.test.ts',
+    title: 'is not affected by an adjustment of the wall clock',
+  },
+  {
+    fault: "the database nodes' clocks differ, or are wrong",
+    file: 'test/services/token-refresher-races.test.ts',
+    title:
+      'does not announce a takeover before it has seen the lease for the lease time, whatever instants the row has',
+  },
+  {
+    fault: 'a node of the database lags',
+    file: 'test/db/session-settings.test.ts',
+    title:
+      'sends values apart from the statement, waits for locks less long than for statements, and reads causally only for decisions',
   },
   {
     fault: 'the database accepts no writes',
@@ -113,9 +190,24 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'takes over a lease that it saw unchanged for the lease time, after an announcement and a pause',
   },
   {
+    fault: 'writes that wait occupy every connection for writes',
+    file: 'test/db/mysql-client.test.ts',
+    title: 'reads while every connection for writes waits',
+  },
+  {
+    fault: 'the database can store no more',
+    file: 'test/observability/health.test.ts',
+    title: 'reports a database that is %s',
+  },
+  {
     fault: 'the write that acquires the lease fails, although it took effect',
     file: 'test/services/token-refresher-races.test.ts',
     title: 'releases a lease whose acquiring write failed although it took effect',
+  },
+  {
+    fault: 'another process takes over before a response is saved',
+    file: 'test/services/token-refresher-races.test.ts',
+    title: 'save a response that arrives after another one marked the connection as lost',
   },
   {
     fault: 'a failover loses what was not replicated',

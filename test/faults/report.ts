@@ -40,7 +40,7 @@ function asMarkdown(results: ScenarioResult[], setting: string): string {
   return `# Fault suite results
 
 Written by \`npm run test:faults -- --markdown docs/faults.md\`: ${setting}. Each scenario runs two replicas of the service on a
-real database, with the Intuit simulator and concurrent callers. Losses, statuses and the number of token calls are checked. Latencies
+real database, with the Intuit simulator and concurrent callers; \`--load N\` keeps N more processes busy. Losses, statuses and the number of token calls are checked. Latencies
 are reported only: they depend on the machine.
 
 ${table(HEADINGS, toRows(results))}
@@ -50,6 +50,9 @@ ${table(HEADINGS, toRows(results))}
 In one process, on each database, with a clock that the test moves:
 
 ${table(['Fault', 'Test'], covered)}
+
+Months of outages, crashes, pauses and deployments are [simulated](simulation.md). A replica that is pinned to one node of a
+cluster loses with it what it has not saved: [never pin a replica to a node](operations/database-clusters.md).
 `;
 }
 
