@@ -93,6 +93,7 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
     GATEWAY_TIMEOUT_MS: wholeNumber(100, 600_000).default(120_000),
     COMPANY_LIMIT_PER_SECOND: wholeNumber(0, 100_000).default(10),
     COMPANY_LIMIT_PER_MINUTE: wholeNumber(0, 1_000_000).default(500),
+    OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl({ production: false, allowQuery: false }).optional(),
     SIMULATOR_PORT: wholeNumber(1, 65_535).default(DEFAULT_SIMULATOR_PORT),
   });
 }

@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts';
 import { flushStandardOutput } from '../observability/standard-output.ts';
+import { stopTracing } from '../tracing/tracing.ts';
 
 /** After `SHUTDOWN_DELAY_MS`, a shutdown takes no longer than 15 s, of which this is for the work in flight. */
 const MAX_SHUTDOWN_MS = 14_000;
@@ -35,6 +36,7 @@ export async function shutDown(
   context.stop();
   await Promise.all([...servers.map((server) => server.close()), workerStopped]);
   await context.close();
+  await stopTracing();
   logger.info('stopped');
   const limit = new AbortController();
   clock.startTimer(FLUSH_MS, () => limit.abort());

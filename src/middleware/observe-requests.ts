@@ -3,6 +3,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { REQUEST_ID } from '../schemas/fields.ts';
+import { currentTrace } from '../tracing/tracing.ts';
 import type { Clock } from '../utils/clock.ts';
 import { recordRequest } from './request-metrics.ts';
 import type { RoutePatterns } from './route-patterns.ts';
@@ -33,11 +34,15 @@ export function observeRequests({ logger, metrics, clock, patterns }: Dependenci
   return (request, response, next) => {
     const startedAt = clock.monotonicMs();
     request.id = requestId(request);
+    const trace = currentTrace();
+    const traceId = trace?.id ?? callersTraceId(request);
     response.setHeader('X-Request-Id', request.id);
-    response.once('close', () => {
+    // Before the listener that ends the request's part of the trace.
+    response.prependOnceListener('close', () => {
       const durationMs = clock.monotonicMs() - startedAt;
       const route = routeOf(request, response) ?? patterns.find(request.path) ?? 'unmatched';
-      lines.info(toLogLine(request, response, route, durationMs), 'request');
+      trace?.setRoute(route);
+      lines.info(toLogLine(request, response, { route, traceId, durationMs }), 'request');
       recordRequest(metrics, { request, response, route, durationMs });
     });
     next();
@@ -56,15 +61,19 @@ function requestId(request: Request): string {
 }
 
 /** The ID in the caller's W3C `traceparent`, by which the caller's own logs and traces are found. */
-function traceId({ headers }: Request): string | undefined {
+function callersTraceId({ headers }: Request): string | undefined {
   return TRACEPARENT.exec(String(headers['traceparent']))?.[1];
 }
 
-function toLogLine(request: Request, response: Response, route: string, durationMs: number) {
+function toLogLine(
+  request: Request,
+  response: Response,
+  { route, traceId, durationMs }: { route: string; traceId: string | undefined; durationMs: number },
+) {
   const { caller, errorCode, errorReason, organizationId } = response.locals;
   return {
     request_id: request.id,
-    trace_id: traceId(request),
+    trace_id: traceId,
     method: request.method,
     route,
     status: response.headersSent ? response.statusCode : undefined,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { parseCookie } from 'cookie';
-import { type CookieOptions, Router } from 'express';
+import { type CookieOptions, type Response, Router } from 'express';
 import { STATE_LIFETIME_MS } from '../auth/oauth-states.ts';
 import type { ReturnOutcome } from '../auth/return-pages.ts';
 import type { Context } from '../context.ts';
@@ -16,6 +16,7 @@ import { parse } from '../schemas/parse.ts';
 import { confirmBody, connectBody, connectQuery } from '../schemas/requests.ts';
 import type { CallbackResult } from '../services/callback-flow.ts';
 import type { AccountingStrategy } from '../strategies/accounting-strategy.ts';
+import { currentTrace, TRACE_COOKIE } from '../tracing/tracing.ts';
 import { connectionKey } from './connection-key.ts';
 
 /** How a user connects one provider: connect, callback, confirm and disconnected, below `/api/v1/oauth/{provider}`. */
@@ -40,6 +41,7 @@ export function createConnectRouter(context: Context, strategy: AccountingStrate
           ? await oauthService.connectByLink(link, returnUrl)
           : oauthService.connect(key, callerOf(response).actor, { returnUrl });
         response.cookie(cookie.name(flow.state), flow.browserSecret, { ...cookie.options, maxAge: STATE_LIFETIME_MS });
+        continueTrace(response, profile.redirectUri);
         redirect(response, flow.authorizationUrl);
         return 'redirected';
       }),
@@ -114,6 +116,21 @@ function flowCookie(redirectUri: string): { name: (state: string) => string; opt
     name: (state) => `${prefix}oauth_${createHash('sha256').update(state).digest('base64url').slice(0, 16)}`,
     options: { httpOnly: true, sameSite: 'lax', secure, path: secure ? '/' : callback.pathname },
   };
+}
+
+/** With tracing, the browser's callback then belongs to the trace of its connect. */
+function continueTrace(response: Response, redirectUri: string): void {
+  const { traceparent } = currentTrace() ?? {};
+  if (traceparent === undefined) return;
+  const { protocol, pathname: path } = new URL(redirectUri);
+  const secure = protocol === 'https:';
+  response.cookie(TRACE_COOKIE, traceparent, {
+    httpOnly: true,
+    sameSite: 'lax',
+    secure,
+    path,
+    maxAge: STATE_LIFETIME_MS,
+  });
 }
 
 function toOutcome(system: string, result: CallbackResult): ReturnOutcome {

@@ -38,6 +38,7 @@ const OPTIONAL = {
   HTTP_PROXY: 'https://proxy',
   NO_PROXY: 'octup.com,10.0.0.0/8',
   EVENTS_WEBHOOK_URL: 'https://app.octup.com/events',
+  OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
   EVENTS_WEBHOOK_SECRET: `whsec_${KEY.replaceAll('-', '+').replaceAll('_', '/')}`,
 };
 
@@ -45,6 +46,7 @@ describe('the environment schema', () => {
   it.each([
     ['PORT', ['0x50', '65536', '-1', '80.5', 'http', '8 0', '1e3', '99999999999999999999']],
     ['SIMULATOR_PORT', ['0', '65536', 'http']],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', ['collector:4318', 'grpc://collector:4317', 'http://user:pa55word@collector']],
     ['LOG_LEVEL', ['loud', 'INFO']],
     [
       'DATABASE_URL',

@@ -39,6 +39,15 @@ describeOnServer('the built service, after every kind of request and failure,', 
     expect(environment.lines().filter((line) => !line.startsWith('{'))).toEqual([]);
   });
 
+  it('has leaked no secret in its traces, and no organization or company', () => {
+    const { canaries, collector, realmIds } = environment;
+    expect(collector.spans().length).toBeGreaterThan(400);
+    expect(canaries.foundIn(collector.bodies)).toEqual([]);
+    const sent = collector.bodies.join();
+    const names = ['acme', 'globex', 'Sandbox Company', ...[...realmIds].map((realmId) => `/${realmId}`)];
+    expect(names.filter((name) => sent.includes(name))).toEqual([]);
+  });
+
   it('has leaked no secret in the database, which contains tokens only as ciphertext', () => {
     expect(contents.join()).toContain('gAAAA');
     expect(environment.canaries.foundIn(contents)).toEqual([]);

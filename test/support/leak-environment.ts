@@ -10,8 +10,9 @@ import { bearer, KEYS, LIMITED_KEY, WITH_LIMITED_KEY } from './credentials.ts';
 import type { CreateDatabase } from './databases.ts';
 import { environment } from './environment.ts';
 import { type KeySet, startKeySet } from './key-set.ts';
+import { type OtlpReceiver, startOtlpReceiver } from './otlp-receiver.ts';
 import type { TestDatabase } from './own-database.ts';
-import { runServer } from './processes.ts';
+import { projectFile, runServer } from './processes.ts';
 import { connectRaw, statusesOf } from './raw-client.ts';
 import { PREFIX } from './requests.ts';
 import { type Sent, send } from './send.ts';
@@ -31,6 +32,8 @@ export class LeakEnvironment {
   /** The way to the database, which can be interrupted. */
   relay!: TcpRelay;
   simulator!: IntuitSimulator;
+  /** Receives the traces. */
+  collector!: OtlpReceiver;
   service!: Awaited<ReturnType<typeof runServer>>;
   private database!: TestDatabase;
 
@@ -47,6 +50,7 @@ export class LeakEnvironment {
     this.database = await createDatabase();
     this.simulator = await startIntuitSimulator({ clientSecret });
     this.keySet = await startKeySet();
+    this.collector = await startOtlpReceiver();
     this.relay = await startTcpRelay(this.database.url);
     this.knex = openKnex(loadConfig(environment(this.database.url, this.simulator)).database);
     await migrateUp(this.knex);
@@ -63,15 +67,19 @@ export class LeakEnvironment {
       ...limits,
       NODE_ENV: 'production',
       CONNECT_CONFIRMATION: 'true',
+      OTEL_EXPORTER_OTLP_ENDPOINT: this.collector.url,
       EVENTS_WEBHOOK_URL: `http://127.0.0.1:${await closedPort()}/events`,
     };
-    this.service = await runServer({ ...environment(this.relay.url, this.simulator), ...own });
+    this.service = await runServer(
+      { ...environment(this.relay.url, this.simulator), ...own },
+      { args: ['--import', projectFile('dist/src/tracing/register.js'), projectFile('dist/src/server.js')] },
+    );
   }
 
   async close(): Promise<void> {
     this.service?.kill('SIGKILL');
     await this.knex?.destroy();
-    await Promise.all([this.simulator?.close(), this.keySet?.close(), this.relay?.close()]);
+    await Promise.all([this.simulator?.close(), this.keySet?.close(), this.collector?.close(), this.relay?.close()]);
     await this.database?.drop();
   }
 
