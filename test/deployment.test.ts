@@ -88,7 +88,9 @@ describe('the image', () => {
 
   it('contains what its commands run', () => {
     const scripts = [manifest.scripts.start, manifest.scripts.worker, manifest.scripts.migrate];
-    const files = scripts.map((script: string) => / ([^ ./]+)\/\S+\.js$/.exec(script)?.[1]);
+    const files = scripts.flatMap((script: string) =>
+      [...script.matchAll(/ (?:\.\/)?([^ ./]+)\/\S+\.js/g)].map(([, folder]) => folder),
+    );
     const contained = [...(stages.at(-1) ?? '').matchAll(/^COPY .* (\S+)$/gm)].map(([, name]) => name);
     expect(contained).toEqual(expect.arrayContaining(['./', 'node_modules', ...files]));
     expect(stages.at(-1)).toContain(`CMD ${JSON.stringify(manifest.scripts.start.split(' ')).replaceAll(',', ', ')}`);
