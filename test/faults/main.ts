@@ -2,7 +2,7 @@ import { appendFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { serverVersion } from '../support/own-database.ts';
-import { startProcess } from '../support/processes.ts';
+import { type Process, startProcess } from '../support/processes.ts';
 import { runClusterScenarios } from './cluster/run-cluster-scenarios.ts';
 import { asText, totals, writeMarkdown } from './report.ts';
 import { runScenarios } from './runner.ts';
@@ -59,12 +59,13 @@ const selected = GROUPS.map((group) => ({
 })).filter(({ scenarios }) => scenarios.length > 0);
 
 const load = Number(values.load);
-startBusyProcesses(load);
+const busyProcesses = startBusyProcesses(load);
 const startedAt = performance.now();
 const onResult = (result: ScenarioResult) => process.stdout.write(asText(result));
 const { results, version } = values.cluster
   ? await runClusterScenarios({ only: values.only, interruption, onResult })
   : await runOnServer();
+await Promise.all(busyProcesses.map(({ kill }) => kill('SIGKILL')));
 const duration = Math.round((performance.now() - startedAt) / 1000);
 const busy = load > 0 ? `, ${load} busy processes beside it` : '';
 const setting = `Node ${process.version}, ${version ?? 'no database'}, ${cpus().length} cores${busy}, ${duration} s`;
@@ -79,9 +80,9 @@ async function runOnServer() {
   return { results, version: server?.version };
 }
 
-/** Keeps the processor busy until this process ends, at the priority of the service: a loss then is a fault, a slow response is not. */
-function startBusyProcesses(count: number): void {
-  for (let started = 0; started < count; started += 1) startProcess({ args: ['-e', 'for (;;);'], env: {} });
+/** Keeps the processor busy, at the priority of the service: a loss then is a fault, a slow response is not. */
+function startBusyProcesses(count: number): Process[] {
+  return Array.from({ length: count }, () => startProcess({ args: ['-e', 'for (;;);'], env: {} }));
 }
 
 /** The first server that can be reached. */
