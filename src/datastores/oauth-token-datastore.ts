@@ -200,7 +200,7 @@ export class OAuthTokenDatastore {
           is_active: 1,
           deactivated_at: null,
           deactivation_reason: null,
-          generation: row.generation + 1,
+          generation: Math.max(row.generation, connection.generation) + 1,
           refresh_failures: 0,
           next_refresh_attempt_at: null,
           is_refresh_failing: 0,
@@ -332,9 +332,12 @@ export class OAuthTokenDatastore {
   }
 }
 
-/** True if the row is still what was refreshed, or was marked lost since by a process that did not have the response. */
+/**
+ * True if the row is still what was refreshed, or older since a failover of the database, or was marked lost since by a
+ * process that did not have the response.
+ */
 function isSuperseding(refreshed: Connection, row: Connection): boolean {
-  if (row.generation === refreshed.generation) return true;
+  if (row.generation <= refreshed.generation) return true;
   return row.state === 'lost' && row.generation === refreshed.generation + 1;
 }
 

@@ -103,7 +103,8 @@ export class RefreshSaver {
     const { organizationId, realmId, generation } = connection;
     const event = 'token.refresh.restored';
     this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, generation }, event);
-    await this.persist(connection, newest.refreshed);
+    // Instead of any older row: another process may write an older response back at the same time.
+    await this.persist({ ...connection, generation: newest.generation - 1 }, newest.refreshed);
     return this.tokens.findCurrent(connection);
   }
 

@@ -1,5 +1,6 @@
 import { afterEach, expect, it, jest } from '@jest/globals';
 import type { Context } from '../../src/context.ts';
+import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import type { ActiveConnection } from '../../src/models/connection.ts';
 import { FailoverRestorer } from '../../src/services/failover-restorer.ts';
 import { SETTLE_MS } from '../../src/services/refresh-policy.ts';
@@ -28,9 +29,40 @@ describeEachDatabase('after a failover of the database that lost the last commit
     harness.clock.advance(SETTLE_MS);
     expect(await refreshing).toMatchObject({ outcome: 'current', connection: { generation: 1 } });
     expect(harness.refreshes()).toBe(1); // the old token was not sent
-    const connection = await find('restored');
-    const stored = harness.home.cipher.decryptRefreshToken(connection, connection.tokens);
-    expect(stored).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
+    expect(await storedToken('restored')).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
+  });
+
+  it.each(['one after the other', 'at once'])(
+    'leaves the newest response in the row if several write back %s',
+    async (way) => {
+      const realmId = await harness.connect(way);
+      const other = await harness.replica();
+      const before = await harness.row(way);
+      await refresh(way);
+      await refresh(way, other);
+      await putBack(before);
+      for (const process of [harness.home, other]) {
+        failOver(process);
+        if (way !== 'at once') await process.backgroundTasks.drain();
+      }
+      await Promise.all([harness.home, other].map(({ backgroundTasks }) => backgroundTasks.drain()));
+      expect(await harness.row(way)).toMatchObject({ generation: 2 });
+      expect(await storedToken(way)).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
+      harness.clock.advance(SETTLE_MS);
+    },
+  );
+
+  it('saves a response that arrives after the failover', async () => {
+    const realmId = await harness.connect('arriving');
+    const before = await harness.row('arriving');
+    await refresh('arriving');
+    const release = harness.simulator.hold({ on: 'token', kind: 'slow' });
+    const refreshing = refresh('arriving');
+    await until(() => harness.refreshes() === 2);
+    await putBack(before);
+    release();
+    expect(await refreshing).toMatchObject({ outcome: 'current', connection: { generation: 2 } });
+    expect(await storedToken('arriving')).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
   });
 
   it('leaves a row alone that has changed since', async () => {
@@ -71,12 +103,22 @@ describeEachDatabase('after a failover of the database that lost the last commit
 
   /** Refreshes in the first process; the commit is then lost. */
   async function loseRefresh(organization: string): Promise<void> {
-    const before = written(await harness.row(organization));
+    const before = await harness.row(organization);
     expect(await refresh(organization)).toMatchObject({ outcome: 'current', connection: { generation: 1 } });
+    await putBack(before);
+  }
+
+  /** Makes the row what it was. */
+  async function putBack(row: OAuthTokenRow): Promise<void> {
     await harness
       .knex('oauth_tokens')
-      .where('token_id', before.token_id)
-      .update(before as object);
+      .where('token_id', row.token_id)
+      .update(written(row) as object);
+  }
+
+  async function storedToken(organization: string): Promise<string> {
+    const connection = await find(organization);
+    return harness.home.cipher.decryptRefreshToken(connection, connection.tokens);
   }
 
   function failOver({ session: { servers } }: Context): void {

@@ -1,21 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Scenario } from '../scenario.ts';
-import type { Forwarder } from './forwarder.ts';
-import type { Cluster, ClusterNode } from './galera.ts';
-import { refreshDuring } from './refreshing.ts';
+import { portOf } from './cluster.ts';
+import type { ClusterScenario } from './cluster-scenario.ts';
 
-/** One cluster of its own for each scenario. */
-export interface ClusterScenario {
-  name: string;
-  /** How far each node's wall clock is ahead of the one before. */
-  skewSeconds?: number;
-  /** True if the host name points to all nodes, not only to the first. */
-  isOnAllNodes?: boolean;
-  /** Returns figures of its own. */
-  fault(cluster: Cluster, forwarder: Forwarder): Promise<string | undefined>;
-}
-
-const EXPECTED = 'no connection is lost, no refresh token is sent twice; all are served afterwards';
+const THREADS = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Threads_connected'";
 
 export const galeraScenarios: ClusterScenario[] = [
   {
@@ -68,7 +55,7 @@ export const galeraScenarios: ClusterScenario[] = [
         isLocked = false;
       });
       while (isLocked) {
-        threads = Math.max(threads, (await first?.threads()) ?? 0);
+        threads = Math.max(threads, Number(await first?.value(THREADS)));
         await delay(1_000);
       }
       await locked;
@@ -76,17 +63,3 @@ export const galeraScenarios: ClusterScenario[] = [
     },
   },
 ];
-
-/** The scenario as the fault suite runs it. */
-export function toScenario({ name, fault }: ClusterScenario, cluster: Cluster, forwarder: Forwarder): Scenario {
-  return {
-    name,
-    expected: EXPECTED,
-    run: (environment) => refreshDuring(environment, () => fault(cluster, forwarder)),
-  };
-}
-
-function portOf(node: ClusterNode | undefined): number {
-  if (!node) throw new Error('the cluster has no such node');
-  return node.port;
-}

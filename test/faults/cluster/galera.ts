@@ -3,33 +3,17 @@ import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { RowDataPacket } from 'mysql2/promise';
 import { serverVersion, withConnection } from '../../support/own-database.ts';
 import { type Process, startProcess } from '../../support/processes.ts';
 import { closedPort } from '../../support/tcp-relay.ts';
 import { until } from '../../support/until.ts';
+import type { Cluster } from './cluster.ts';
 
 const PROVIDER = '/usr/lib/galera/libgalera_smm.so';
 export const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 const NODES = 3;
 const execute = promisify(execFile);
-
-/** One node of a cluster. */
-export interface ClusterNode {
-  port: number;
-  signal(signal: NodeJS.Signals): void;
-  /** Runs statements on this node alone. */
-  run(...statements: string[]): Promise<void>;
-  /** How many connections the node has. */
-  threads(): Promise<number>;
-}
-
-/** Three nodes on this machine. */
-export interface Cluster {
-  version: string;
-  nodes: ClusterNode[];
-  close(): Promise<void>;
-}
 
 /** Returns what is missing for a cluster; undefined if nothing is. */
 export async function missingForGalera(): Promise<string | undefined> {
@@ -75,7 +59,7 @@ export async function startGalera(skewSeconds = 0): Promise<Cluster> {
         ],
         ...[`--wsrep-cluster-address=gcomm://${index === 0 ? '' : addresses}`, '--wsrep-node-address=127.0.0.1'],
         ...[`--wsrep-node-name=node${index}`, `--wsrep-sst-receive-address=127.0.0.1:${sst}`],
-        `--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:${group};base_port=${group};ist.recv_addr=127.0.0.1:${ist};gcache.size=16M`,
+        `--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:${group};base_port=${group};ist.recv_addr=127.0.0.1:${ist};gcache.size=16M;repl.causal_read_timeout=PT4S`,
       ]);
       const process = startProcess({ command, args, env: {} });
       processes.push(process);
@@ -92,7 +76,11 @@ export async function startGalera(skewSeconds = 0): Promise<Cluster> {
         withConnection(urlOf(sql), async (connection) => {
           for (const statement of statements) await connection.query(statement);
         }),
-      threads: () => withConnection(urlOf(sql), countThreads),
+      value: (statement: string) =>
+        withConnection(urlOf(sql), async (connection) => {
+          const [rows] = await connection.query<RowDataPacket[]>(statement);
+          return Object.values(rows[0] ?? {})[0];
+        }),
     }));
     return { version: `Galera, ${await serverVersion(urlOf(ports[0]?.sql ?? 0))}`, nodes, close };
   } catch (error) {
@@ -120,11 +108,6 @@ function isRoot(): boolean {
 
 function urlOf(port: number): string {
   return `mysql://root@127.0.0.1:${port}/`;
-}
-
-async function countThreads(connection: Connection): Promise<number> {
-  const [rows] = await connection.query<RowDataPacket[]>("SHOW STATUS LIKE 'Threads_connected'");
-  return Number(rows[0]?.['Value']);
 }
 
 async function isSynced(port: number): Promise<boolean> {

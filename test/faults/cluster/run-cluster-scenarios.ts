@@ -1,9 +1,14 @@
 import { access } from 'node:fs/promises';
 import { runScenarios } from '../runner.ts';
 import type { ScenarioResult } from '../scenario.ts';
+import type { Cluster } from './cluster.ts';
+import { type ClusterScenario, toScenario } from './cluster-scenario.ts';
 import { startForwarder } from './forwarder.ts';
 import { FAKETIME, missingForGalera, startGalera } from './galera.ts';
-import { type ClusterScenario, galeraScenarios, toScenario } from './galera-scenarios.ts';
+import { galeraScenarios } from './galera-scenarios.ts';
+import { groupReplicationScenarios, startGroup } from './group-replication.ts';
+import { missingForMysql } from './mysql-servers.ts';
+import { asynchronousScenarios, semiSynchronousScenarios, startPair } from './replication-pair.ts';
 
 interface RunOptions {
   /** Part of the names of the scenarios to run. */
@@ -12,10 +17,25 @@ interface RunOptions {
   onResult: (result: ScenarioResult) => void;
 }
 
-/** Runs the scenarios one after the other, each on a cluster of its own. Returns the results, and the database's version. */
+/** A way to replicate, and what can fail in it. */
+interface Kind {
+  start(skewSeconds?: number): Promise<Cluster>;
+  /** What is missing to start it. */
+  missing(): Promise<string | undefined>;
+  scenarios: ClusterScenario[];
+}
+
+const KINDS: Kind[] = [
+  { start: startGalera, missing: missingForGalera, scenarios: galeraScenarios },
+  { start: startGroup, missing: missingForMysql, scenarios: groupReplicationScenarios },
+  { start: () => startPair(false), missing: missingForMysql, scenarios: asynchronousScenarios },
+  { start: () => startPair(true), missing: missingForMysql, scenarios: semiSynchronousScenarios },
+];
+
+/** Runs the scenarios one after the other, each on a cluster of its own. Returns the results, and the databases' versions. */
 export async function runClusterScenarios({ only, interruption, onResult }: RunOptions) {
   const results: ScenarioResult[] = [];
-  let version: string | undefined;
+  const versions = new Set<string>();
   const options = {
     interruption,
     onResult: (result: ScenarioResult) => {
@@ -23,18 +43,24 @@ export async function runClusterScenarios({ only, interruption, onResult }: RunO
       onResult(result);
     },
   };
-  const missing = await missingForGalera();
-  for (const scenario of galeraScenarios.filter(({ name }) => name.includes(only))) {
-    const reason = missing ?? (await missingClock(scenario));
-    if (reason) options.onResult(withoutRun(scenario, 'skipped', reason));
-    else version = (await runOnCluster(scenario, options)) ?? version;
+  for (const kind of KINDS) {
+    for (const scenario of kind.scenarios.filter(({ name }) => name.includes(only))) {
+      const reason = (await kind.missing()) ?? (await missingClock(scenario));
+      const version = reason ? undefined : await runOnCluster(kind, scenario, options);
+      if (reason) options.onResult(withoutRun(scenario, 'skipped', reason));
+      if (version) versions.add(version);
+    }
   }
-  return { results, version };
+  return { results, version: [...versions].join(', ') };
 }
 
-async function runOnCluster(scenario: ClusterScenario, options: Omit<RunOptions, 'only'>): Promise<string | undefined> {
+async function runOnCluster(
+  { start }: Kind,
+  scenario: ClusterScenario,
+  options: Omit<RunOptions, 'only'>,
+): Promise<string | undefined> {
   const forwarder = await startForwarder();
-  const starting = startGalera(scenario.skewSeconds);
+  const starting = start(scenario.skewSeconds);
   try {
     const cluster = await Promise.race([starting, options.interruption]);
     const ports = cluster.nodes.map(({ port }) => port);
