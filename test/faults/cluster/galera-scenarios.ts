@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { portOf } from './cluster.ts';
+import { until } from '../../support/until.ts';
+import type { TestEnvironment } from '../environment.ts';
+import type { Measurement } from '../scenario.ts';
+import { type Cluster, portOf } from './cluster.ts';
 import type { ClusterScenario } from './cluster-scenario.ts';
 
 const THREADS = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Threads_connected'";
@@ -46,6 +49,12 @@ export const galeraScenarios: ClusterScenario[] = [
     },
   },
   {
+    name: 'Galera: connected on one of three nodes, and disconnected at once on another, while one applies late',
+    isOnAllNodes: true,
+    expected: 'every connection is disconnected, and its grant revoked',
+    measure: disconnectAtOnce,
+  },
+  {
     name: 'Galera: FLUSH TABLES WITH READ LOCK for 35 s on the node in use',
     fault: async ({ nodes: [first] }) => {
       const locked = first?.run('FLUSH TABLES WITH READ LOCK', 'DO SLEEP(35)', 'UNLOCK TABLES');
@@ -63,3 +72,37 @@ export const galeraScenarios: ClusterScenario[] = [
     },
   },
 ];
+
+const DISCONNECTED = 30;
+
+async function disconnectAtOnce(environment: TestEnvironment, { nodes: [, second] }: Cluster): Promise<Measurement> {
+  const { replicas, simulator, knex } = environment;
+  let isRunning = true;
+  const applyLate = async () => {
+    while (isRunning)
+      await second?.run('FLUSH TABLES WITH READ LOCK', 'DO SLEEP(0.5)', 'UNLOCK TABLES', 'DO SLEEP(0.2)');
+  };
+  const late = applyLate();
+  const statuses = new Map<number, number>();
+  for (let index = 0; index < DISCONNECTED; index += 1) {
+    const [connecting, disconnecting] = index % 2 === 0 ? replicas : [replicas[1], replicas[0]];
+    const organization = `left-${index}`;
+    await environment.connect({ organization, realmId: String(9341452000002000 + index), replica: connecting });
+    const { status } = await fetch(`${disconnecting.origin}/api/v1/oauth/quickbooks/disconnect/${organization}`, {
+      method: 'POST',
+    });
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  }
+  isRunning = false;
+  await late;
+  await until(() => simulator.callsTo('revoke').length >= DISCONNECTED);
+  const connected = await knex('oauth_tokens').where({ is_active: 1 });
+  const responses = [...statuses].map(([status, count]) => `${status} × ${count}`).join(', ');
+  return {
+    measured: `still connected: ${connected.length} of ${DISCONNECTED}; disconnects ${responses}; revocations: ${simulator.callsTo('revoke').length}`,
+    checks: {
+      'every connection is disconnected': connected.length === 0,
+      'every disconnect succeeds': statuses.get(200) === DISCONNECTED,
+    },
+  };
+}
