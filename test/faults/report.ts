@@ -59,8 +59,8 @@ cluster loses with it what it has not saved: [never pin a replica to a node](ope
 function asClusterMarkdown(results: ScenarioResult[], setting: string): string {
   return `${CLUSTER_HEADING}
 
-Written by \`npm run test:faults -- --cluster --markdown docs/faults.md\`: ${setting}. Each scenario starts servers
-of its own on one machine. Unless it says otherwise, two replicas refresh 24 connections once per second, until each was refreshed
+Written by \`npm run test:faults -- --cluster --markdown docs/faults.md\`: ${setting}. Each
+scenario starts servers of its own on one machine. Unless it says otherwise, two replicas refresh 24 connections once per second, until each was refreshed
 again after the fault.
 
 ${table(HEADINGS, toRows(results))}

@@ -82,7 +82,7 @@ export async function startGalera(skewSeconds = 0): Promise<Cluster> {
           return Object.values(rows[0] ?? {})[0];
         }),
     }));
-    return { version: `Galera, ${await serverVersion(urlOf(ports[0]?.sql ?? 0))}`, nodes, close };
+    return { version: `Galera (${await serverVersion(urlOf(ports[0]?.sql ?? 0))})`, nodes, close };
   } catch (error) {
     await close();
     throw error;

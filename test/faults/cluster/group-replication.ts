@@ -33,7 +33,7 @@ export async function startGroup(): Promise<Cluster> {
       );
       await until(async () => (await node.value(OWN_STATE)) === 'ONLINE');
     }
-    return { ...cluster, version: `Group Replication, ${cluster.version}` };
+    return { ...cluster, version: `Group Replication (${cluster.version})` };
   } catch (error) {
     await cluster.close();
     throw error;

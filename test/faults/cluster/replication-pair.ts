@@ -36,7 +36,7 @@ export async function startPair(isSemiSynchronous: boolean): Promise<Cluster> {
       'SET GLOBAL super_read_only = ON',
     );
     const kind = isSemiSynchronous ? 'a semi-synchronous pair' : 'an asynchronous pair';
-    return { ...cluster, version: `${kind}, ${cluster.version}` };
+    return { ...cluster, version: `${kind} (${cluster.version})` };
   } catch (error) {
     await cluster.close();
     throw error;
