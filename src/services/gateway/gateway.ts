@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Egress } from '../../egress/egress.ts';
-import type { AccountingSystem, ActiveConnection } from '../../models/connection.ts';
+import type { AccountingSystem, ActiveConnection, ConnectionKey } from '../../models/connection.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { StrategyRegistry } from '../../strategies/strategy-registry.ts';
 import type { Clock } from '../../utils/clock.ts';
@@ -79,8 +79,24 @@ export class Gateway {
 
   /** Returns a token for a body that was read meanwhile: one that lasts for as long as a large body takes. */
   private async reopen(call: GatewayCall, opened: OpenConnection, { content }: RequestBody): Promise<OpenConnection> {
-    if (content instanceof StreamedBody) return this.tokenManager.freshAccessToken(call);
-    return isUsable(opened.connection, this.clock.now()) ? opened : this.tokenManager.accessToken(call);
+    const isStreamed = content instanceof StreamedBody;
+    if (!isStreamed && isUsable(opened.connection, this.clock.now())) return opened;
+    const reopened = await (isStreamed
+      ? this.tokenManager.freshAccessToken(call)
+      : this.tokenManager.accessToken(call));
+    await this.checkReplacement(reopened.connection, opened.connection);
+    return reopened;
+  }
+
+  /**
+   * Checks the connection that a call continues with, since the organization may have connected again meanwhile.
+   * @throws AppError `provider_unavailable` for another company; as `ConnectionProofs.prove`
+   */
+  private async checkReplacement(current: ActiveConnection, previous: ActiveConnection): Promise<void> {
+    if (current.tokenId === previous.tokenId) return;
+    // The request is not meant for another company.
+    if (current.realmId !== previous.realmId) throw providerUnavailable(this.apiOf(current).strategy);
+    if (!current.lastVerifiedAt) await this.proofs.prove(current);
   }
 
   private async sendTwice(
@@ -93,8 +109,7 @@ export class Gateway {
     const replaced = await this.tokenManager.replaceRejected(opened.connection);
     const { strategy } = this.apiOf(call);
     if (body instanceof StreamedBody) throw providerUnavailable(strategy, 1); // the caller has the body
-    // The organization may have connected another company meanwhile, for which the request is not meant.
-    if (replaced.connection.realmId !== opened.connection.realmId) throw providerUnavailable(strategy);
+    await this.checkReplacement(replaced.connection, opened.connection);
     const second = await this.send(call, replaced, body);
     if (second.status !== 401) return;
     this.tokenManager.coolDown(replaced.connection);
@@ -128,7 +143,7 @@ export class Gateway {
     }
   }
 
-  private apiOf({ system }: GatewayCall): ProviderApi {
+  private apiOf({ system }: ConnectionKey): ProviderApi {
     const api = this.apis.get(system);
     if (!api) throw new Error(`no provider is registered for the accounting system ${system}`);
     return api;
