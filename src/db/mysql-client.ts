@@ -23,6 +23,8 @@ interface PooledConnection extends Connection {
   /** Why it must not be used again. */
   __knex__disposed?: unknown;
   epoch: Epoch;
+  /** What it reached; absent if nobody wants to know. */
+  server?: string;
 }
 
 /** The time until a server reports that it is not, or no longer, the one to use. Ends for all connections opened in it. */
@@ -70,7 +72,9 @@ export class MysqlClient extends Mysql2Client {
   }
 
   override async validateConnection(connection: Connection): Promise<boolean> {
-    return !(connection as PooledConnection).epoch.isOver && super.validateConnection(connection);
+    const { epoch, server } = connection as PooledConnection;
+    const isPrevious = server !== undefined && server !== this.settings.servers?.server; // the one before a failover
+    return !epoch.isOver && !isPrevious && super.validateConnection(connection);
   }
 
   override async _query(connection: Connection, query: object): Promise<unknown> {
@@ -103,7 +107,9 @@ export class MysqlClient extends Mysql2Client {
     };
     const { sessionUse, servers } = this.settings;
     await pinSettings(run, sessionUse);
-    servers?.reached(await identifyServer(run));
+    if (!servers) return;
+    connection.server = await identifyServer(run);
+    servers.reached(connection.server);
   }
 }
 

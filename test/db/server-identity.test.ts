@@ -1,4 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
+import type { Knex } from 'knex';
 import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { identifyServer } from '../../src/db/server-identity.ts';
 import { openSession } from '../../src/db/session.ts';
@@ -50,6 +51,21 @@ describeOnBoth('a session whose address moves from one server to another', () =>
       expect(listener.onOtherServer).toHaveBeenCalledTimes(1);
       await session.read((db) => db.raw('SELECT 1'));
       expect(listener.onOtherServer).toHaveBeenCalledTimes(1);
+    } finally {
+      await session.close();
+      relay.close();
+    }
+  });
+
+  it('uses no connection to the previous server again, although it still responds', async () => {
+    const relay = await startTcpRelay(String(TEST_MARIADB_URL));
+    const session = openSession(loadDatabaseConfig({ DATABASE_URL: relay.url }), systemClock);
+    const versionOf = async (db: Knex) => JSON.stringify(await db.raw('SELECT VERSION() AS version'));
+    try {
+      expect(await session.query(versionOf)).toContain('MariaDB');
+      relay.redirect(String(TEST_MYSQL_URL));
+      expect(await session.read(versionOf)).not.toContain('MariaDB'); // the first of its own pool
+      expect(await session.query(versionOf)).not.toContain('MariaDB');
     } finally {
       await session.close();
       relay.close();
