@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type IntuitSimulator, startIntuitSimulator } from '../dev/intuit-simulator/simulator.ts';
+import { loadConfig } from '../src/config/config.ts';
+import { openKnex } from '../src/db/session.ts';
 import { createSqlite, describeEachDatabase } from './support/databases.ts';
 import { environment } from './support/environment.ts';
 import { type OtlpReceiver, startOtlpReceiver } from './support/otlp-receiver.ts';
@@ -55,7 +57,7 @@ describeEachDatabase('the traces of the built service', (createDatabase, kind) =
     expect([called.parentSpanId, token.parentSpanId]).toEqual([connect.spanId, called.spanId]);
     expect(token.attributes).toMatchObject({ 'http.response.status_code': '200', 'server.address': '127.0.0.1' });
     if (kind !== 'SQLite') {
-      const statement = await span('insert');
+      const statement = await span('insert oauth_states');
       expect(statement.traceId).toBe(connect.traceId);
       expect(statement.attributes['db.query.text']).toMatch(/^insert into `\w+` \(.*values \(\?/);
     }
@@ -96,6 +98,22 @@ describeEachDatabase('the traces of the built service', (createDatabase, kind) =
     await get(`${PREFIX}/status/last`);
     expect(await service.kill('SIGTERM')).toBe(0);
     expect(receiver.spans().length).toBeGreaterThan(before);
+  });
+
+  it("contain the worker's calls to Intuit, also if the collector's URL is quoted", async () => {
+    const knex = openKnex(loadConfig(environment(database.url, simulator)).database);
+    const inTenDays = new Date(Date.now() + 10 * 86_400_000);
+    await knex('oauth_tokens').update({ refresh_token_expires_at: inTenDays, next_maintenance_at: new Date() });
+    await knex.destroy();
+    const before = receiver.spans().length;
+    simulator.resetCalls();
+    const env = { ...environment(database.url, simulator), OTEL_EXPORTER_OTLP_ENDPOINT: `"${receiver.url}"` };
+    const worker = await runServer(env, { args: ['--import', REGISTER, projectFile('dist/src/worker.js')] });
+    await until(() => simulator.calls.length > 0);
+    expect(await worker.kill('SIGTERM')).toBe(0);
+    const spans = receiver.spans().slice(before);
+    expect(spans[0]).toMatchObject({ name: 'POST 127.0.0.1', parentSpanId: '' });
+    expect(spans.filter(({ name }) => !name.endsWith(' 127.0.0.1'))).toEqual([]);
   });
 
   async function get(path: string, headers: Record<string, string> = {}) {

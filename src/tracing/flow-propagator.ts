@@ -3,11 +3,11 @@ import { core } from '@opentelemetry/sdk-node';
 import { parseCookie } from 'cookie';
 import { TRACE_COOKIE } from './tracing.ts';
 
-/** Continues a caller's trace, by its `traceparent`, or by the cookie of the flow. Tells other services nothing. */
+/** Continues a caller's trace, by its `traceparent` or by the cookie of the flow. Sends nothing to other services. */
 export class FlowPropagator implements TextMapPropagator {
   private readonly w3c = new core.W3CTraceContextPropagator();
 
-  /** Intuit, webhooks' receivers and key sets are other parties. */
+  /** Does nothing: Intuit, receivers of webhooks and identity providers are other parties. */
   inject(): void {}
 
   extract(context: Context, carrier: unknown, getter: TextMapGetter): Context {

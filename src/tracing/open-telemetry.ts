@@ -8,7 +8,7 @@ import { NodeSDK, resources } from '@opentelemetry/sdk-node';
 import { FlowPropagator } from './flow-propagator.ts';
 import { RedactingExporter } from './redacting-exporter.ts';
 
-/** Requests that arrive every few seconds and say nothing. */
+/** Requests that arrive every few seconds and are all alike. */
 const PROBES = /^\/(healthz|readyz|metrics)(\?|$)/;
 
 /** What the service uses of OpenTelemetry. */
@@ -17,11 +17,14 @@ export interface Tracer {
   shutdown(): Promise<void>;
 }
 
-/** Starts the SDK, which OpenTelemetry's own environment variables configure, and instruments the libraries. */
+/**
+ * Starts the SDK, which OpenTelemetry's own environment variables configure, and instruments the libraries. Express is not
+ * one of them: where several routers share a path, its instrumentation reports the wrong route. The service sets its own.
+ */
 export function createTracer(): Tracer {
   const sdk = new NodeSDK({
     resource: resources.resourceFromAttributes({ 'service.name': 'accounting-integration-service' }),
-    resourceDetectors: [resources.envDetector], // the others tell the command line and the host's user
+    resourceDetectors: [resources.envDetector], // the others report the command line and the host's user
     traceExporter: new RedactingExporter(new OTLPTraceExporter()),
     textMapPropagator: new FlowPropagator(),
     metricReaders: [], // the service's metrics are at /metrics, its log is on stdout

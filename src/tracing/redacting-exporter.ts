@@ -17,6 +17,8 @@ const ALLOWED = new Set([
 ]);
 /** Of outgoing calls only: of a request, they are what the caller sent. */
 const ALLOWED_OUTGOING = new Set(['server.address', 'server.port']);
+const VERB = /^\w+/;
+const TABLE = /\b(?:from|into|update) `(\w+)`/;
 /** A status, or the name of an error. */
 const ERROR_TYPE = /^[A-Za-z0-9_]{1,64}$/;
 
@@ -62,10 +64,11 @@ function allowed({ kind, attributes }: Span): Attributes {
   );
 }
 
-/** As the conventions for HTTP: the method, and the route or the server. Statements are named by their first word. */
+/** As OpenTelemetry's conventions: the method and the route or the server, a statement's verb and its table. */
 function nameOf({ kind, name }: Span, attributes: Attributes): string {
   const method = attributes['http.request.method'];
   if (kind === SpanKind.SERVER) return [method, attributes['http.route']].filter(Boolean).join(' ');
   if (kind === SpanKind.CLIENT && method) return `${method} ${attributes['server.address']}`;
-  return name;
+  const statement = String(attributes['db.query.text'] ?? name);
+  return [VERB.exec(statement)?.[0], TABLE.exec(statement)?.[1]].filter(Boolean).join(' ');
 }

@@ -1,4 +1,5 @@
 import type { Environment } from '../config/environment-schema.ts';
+import { plainValue } from '../config/plain-value.ts';
 import { systemClock } from '../utils/clock.ts';
 import type { Tracer } from './open-telemetry.ts';
 
@@ -10,8 +11,15 @@ export const TRACE_COOKIE = 'oauth_trace';
 
 let tracer: Tracer | undefined;
 
-/** Starts tracing if `OTEL_EXPORTER_OTLP_ENDPOINT` is set to a URL. Otherwise nothing of OpenTelemetry is loaded. */
-export async function startTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }: Environment): Promise<void> {
+/**
+ * Starts tracing if `OTEL_EXPORTER_OTLP_ENDPOINT` is set to a URL. Otherwise nothing of OpenTelemetry is loaded.
+ * @param environment the process's own, from which OpenTelemetry reads its variables
+ */
+export async function startTracing(environment: Environment): Promise<void> {
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined && name.startsWith('OTEL_')) environment[name] = plainValue(value);
+  }
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = environment;
   if (!endpoint || !URL.canParse(endpoint)) return; // the configuration reports what is not a URL
   const { createTracer } = await import('./open-telemetry.ts');
   tracer = createTracer();
@@ -26,7 +34,7 @@ export async function stopTracing(): Promise<void> {
   limit.abort();
 }
 
-/** What a request can tell its trace, and learn of it. */
+/** The trace that a request is part of. */
 export interface RequestTrace {
   id: string;
   /** The W3C `traceparent` that makes another request part of this trace. */
