@@ -21,12 +21,12 @@ function parseEntry(entry: string): { name: string; port: number | undefined } {
 }
 
 function isInRange(address: string, range: string): boolean {
-  const [first = '', prefix, ...rest] = range.split('/');
+  const [first = '', length, ...rest] = range.split('/');
   const family = isIP(first) === 6 ? 'ipv6' : 'ipv4';
-  const bits = Number(prefix ?? (family === 'ipv6' ? 128 : 32));
-  if (!isIP(first) || rest.length > 0 || !Number.isInteger(bits) || bits < 0) return false;
-  if (bits > (family === 'ipv6' ? 128 : 32)) return false;
+  const maxBits = family === 'ipv6' ? 128 : 32;
+  const bits = length ?? String(maxBits);
+  if (!isIP(first) || rest.length > 0 || !/^\d+$/.test(bits) || Number(bits) > maxBits) return false;
   const list = new BlockList();
-  list.addSubnet(first, bits, family);
+  list.addSubnet(first, Number(bits), family);
   return list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
