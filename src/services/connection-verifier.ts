@@ -4,7 +4,7 @@ import type { ActiveConnection } from '../models/connection.ts';
 import { nextMaintenanceAt } from '../models/maintenance.ts';
 import { logEvent } from '../observability/event-log.ts';
 import type { Logger } from '../observability/logger.ts';
-import { isProviderError, type ProviderError } from '../strategies/provider-error.ts';
+import { isProviderError, ProviderError } from '../strategies/provider-error.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { Clock } from '../utils/clock.ts';
 import type { CompanyLimiter } from './gateway/company-limiter.ts';
@@ -47,11 +47,29 @@ export class ConnectionVerifier {
     this.logger = logger;
   }
 
-  /** Verifies with the access token as it is. @param endsUnproven decides whether a denial ends an unproven connection */
+  /**
+   * Verifies with the access token as it is. An unproven connection whose token is rejected is refreshed and verified once
+   * more, since its company may be right.
+   * @param endsUnproven decides whether a denial ends an unproven connection
+   */
   async verifyCompany(
     connection: ActiveConnection,
     endsUnproven: (denial: ProviderError) => boolean = () => true,
   ): Promise<CompanyVerification> {
+    let verified = connection;
+    let outcome = await this.readCompany(connection);
+    if (isTokenRejected(outcome) && !connection.lastVerifiedAt) {
+      const refreshed = await this.tokenManager.refresh(connection);
+      const isRefreshed = refreshed.outcome === 'current' && refreshed.connection.tokenId === connection.tokenId;
+      if (!isRefreshed) return 'provider_down';
+      verified = refreshed.connection;
+      outcome = await this.readCompany(verified);
+    }
+    return outcome instanceof ProviderError ? this.deny(verified, outcome, endsUnproven(outcome)) : outcome;
+  }
+
+  /** Returns the provider's error if it denies the company. */
+  private async readCompany(connection: ActiveConnection): Promise<'verified' | 'provider_down' | ProviderError> {
     const { accessToken } = this.tokenManager.open(connection);
     const strategy = this.strategies.get(connection.system);
     try {
@@ -63,8 +81,7 @@ export class ConnectionVerifier {
     } catch (error) {
       if (hasCode(error, 'rate_limited')) return 'provider_down'; // by the limits of this company
       if (!isProviderError(error)) throw error;
-      if (error.failure !== 'rejected') return 'provider_down';
-      return this.deny(connection, error, endsUnproven(error));
+      return error.failure === 'rejected' ? error : 'provider_down';
     }
   }
 
@@ -91,4 +108,8 @@ export class ConnectionVerifier {
     const next = nextMaintenanceAt({ ...connection, lastVerifiedAt: now }, now, maintenance);
     await this.connections.schedule(connection, next);
   }
+}
+
+function isTokenRejected(outcome: unknown): boolean {
+  return isProviderError(outcome) && outcome.details.status === 401;
 }

@@ -91,6 +91,23 @@ describe('the gateway', () => {
     expect(harness.revocations()).toBe(0);
   });
 
+  it('proves an unproven connection whose access token is rejected with a refreshed one', async () => {
+    await connectUnproven();
+    harness.simulator.expireAccessTokens('77');
+    expect((await call(harness.service, 'acme', 'invoice/1')).status).toBe(200);
+    expect(harness.refreshes()).toBe(1);
+    expect(await status(harness.service, 'acme')).toMatchObject({ last_verified_at: expect.any(String) });
+  });
+
+  it('ends an unproven connection if QuickBooks rejects the refreshed access token as well', async () => {
+    await connectUnproven();
+    harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 401, times: null });
+    await expectOwnError(await call(harness.service, 'acme', 'invoice/1'), 404, 'connection_not_found');
+    harness.simulator.clearFaults();
+    expect(harness.refreshes()).toBe(1);
+    expect((await harness.eventTypes('acme')).at(-1)).toBe('company_mismatch');
+  });
+
   it('returns 503 for an unproven connection while QuickBooks cannot confirm the company, and keeps it', async () => {
     await connectUnproven();
     harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 503 });
