@@ -6,8 +6,11 @@ import { HOUR, type VirtualTime } from './virtual-time.ts';
 
 /** How many lines of each connection's history are kept. */
 const MAX_LINES = 60;
-/** A false rejection is discovered within this time unless the connection ends before. */
-const RECOVERY_MS = 25 * HOUR;
+/**
+ * A false rejection is discovered within this time unless the connection ends before: the last attempt is due after a day, and
+ * late attempts keep their distance.
+ */
+const RECOVERY_MS = 48 * HOUR;
 
 /** A connection that was marked as lost. */
 export interface Loss {
