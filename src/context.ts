@@ -229,7 +229,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
   const metrics = createMetrics();
   const redis = config.rateLimits.redis && new RedisConnection({ redis: config.rateLimits.redis, clock, logger });
   const local = new LocalCallSchedule(clock);
-  const schedule = redis ? new SharedCallSchedule(redis, local) : local;
+  const schedule = redis ? new SharedCallSchedule({ redis, local, clock }) : local;
   const companyLimiter = new CompanyLimiter({ schedule, clock, metrics });
   const services = buildServices({
     session,

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import { waitForInput } from './wait-for-input.ts';
 
 interface TimeoutOptions {
   clock: Clock;
@@ -10,16 +11,17 @@ interface TimeoutOptions {
 /** Resolves with `promise`, or rejects after `timeoutMs`. Does not cancel the promise. */
 export async function withTimeout<T>(promise: Promise<T>, { clock, timeoutMs, onTimeout }: TimeoutOptions): Promise<T> {
   let cancel = (): void => undefined;
+  let isSettled = false;
   const timeout = new Promise<never>((_, reject) => {
-    // After a pause of the whole process, a response that arrived in time may still wait in its socket.
     const timer = clock.startTimer(timeoutMs, () => {
-      void clock.nextTurn().then(() => reject(onTimeout()));
+      void waitForInput(clock, () => isSettled).then(() => reject(onTimeout()));
     });
     cancel = timer.cancel;
   });
   try {
     return await Promise.race([promise, timeout]);
   } finally {
+    isSettled = true;
     cancel();
   }
 }

@@ -10,6 +10,9 @@ import { until } from '../support/until.ts';
 
 const PER_SECOND = 5;
 const LIMITS = { COMPANY_LIMIT_PER_SECOND: String(PER_SECOND), COMPANY_LIMIT_PER_MINUTE: '30' };
+/** Within it, `PER_SECOND` calls are sent. A millisecond more, since waits are rounded up. */
+const WINDOW = 1_201;
+const MISSED = 'accounting_company_turns_missed_total';
 const GAUGE = 'accounting_company_calls_waiting';
 
 describe('calls to one company', () => {
@@ -17,6 +20,7 @@ describe('calls to one company', () => {
   let company = '';
   let organizations = 0;
   beforeEach(async () => {
+    harness.clock.stop();
     organizations += 1;
     company = await harness.connect(org());
   });
@@ -26,7 +30,7 @@ describe('calls to one company', () => {
     await until(() => sent() === PER_SECOND);
     await until(async () => (await metric(GAUGE)) === 1);
     expect(sent()).toBe(PER_SECOND);
-    harness.clock.advance(1_100);
+    harness.clock.advance(WINDOW);
     expect(await statuses).toEqual(Array(PER_SECOND + 1).fill(200));
     expect(await metric(GAUGE)).toBe(0);
     expect(await metric('accounting_company_calls_deferred_total')).toBe(1);
@@ -35,9 +39,10 @@ describe('calls to one company', () => {
   it('return 429 with Retry-After, without being sent, if they would wait longer than 2 s', async () => {
     const waiting = callTimes(2 * PER_SECOND);
     await until(async () => (await metric(GAUGE)) === PER_SECOND);
+    await until(() => sent() === PER_SECOND);
     const rejected = await call(harness.service, org());
     expect(await expectOwnError(rejected, 429, 'rate_limited')).toBe('3');
-    harness.clock.advance(1_100);
+    harness.clock.advance(WINDOW);
     await waiting;
     expect(sent()).toBe(2 * PER_SECOND);
   });
@@ -46,7 +51,8 @@ describe('calls to one company', () => {
     await harness.connect('another', company);
     const statuses = [callTimes(PER_SECOND), callTimes(1, 'another')];
     await until(async () => (await metric(GAUGE)) === 1);
-    harness.clock.advance(1_100);
+    await until(() => sent() === PER_SECOND);
+    harness.clock.advance(WINDOW);
     expect((await Promise.all(statuses)).flat()).toEqual(Array(PER_SECOND + 1).fill(200));
   });
 
@@ -59,7 +65,7 @@ describe('calls to one company', () => {
   it('are rejected at the limit per minute, until a call is a minute old', async () => {
     for (let second = 0; second < 6; second += 1) {
       expect(await callTimes(PER_SECOND)).toEqual(Array(PER_SECOND).fill(200));
-      harness.clock.advance(1_100);
+      harness.clock.advance(WINDOW);
     }
     const rejected = await call(harness.service, org());
     expect(Number(await expectOwnError(rejected, 429, 'rate_limited'))).toBeGreaterThan(50);
@@ -83,6 +89,28 @@ describe('calls to one company', () => {
     expect((await call(harness.service, org())).status).toBe(200);
   });
 
+  it('that wait while QuickBooks returns 429 are not sent', async () => {
+    harness.simulator.fail({ on: 'api', kind: 'status', status: 429 });
+    const statuses = callTimes(PER_SECOND + 1);
+    await until(() => sent() === PER_SECOND);
+    await until(async () => (await metric(GAUGE)) === 1);
+    harness.clock.advance(WINDOW);
+    expect((await statuses).sort()).toEqual([...Array(PER_SECOND - 1).fill(200), 429, 429]);
+    expect(sent()).toBe(PER_SECOND);
+  });
+
+  it('are sent at a later turn if the process was too busy for theirs, a streamed body too', async () => {
+    await callTimes(PER_SECOND);
+    const missed = await metric(MISSED);
+    const body = Buffer.alloc(2 * 1024 * 1024, 'x');
+    const waiting = call(harness.service, org(), 'echo', { method: 'POST', body });
+    await until(async () => (await metric(GAUGE)) === 1);
+    harness.clock.advance(WINDOW + 100);
+    expect(await (await waiting).json()).toMatchObject({ bodyLength: body.length });
+    expect((await metric(MISSED)) - missed).toBe(1);
+    expect(sent()).toBe(PER_SECOND + 1);
+  });
+
   it('that is abandoned by its caller while it waits is not sent', async () => {
     await callTimes(PER_SECOND);
     const leaving = new AbortController();
@@ -91,7 +119,7 @@ describe('calls to one company', () => {
     await until(async () => (await metric(GAUGE)) === 1);
     leaving.abort();
     await until(() => harness.logs.some((line) => line.includes('"aborted":true')));
-    harness.clock.advance(1_100);
+    harness.clock.advance(WINDOW);
     await until(async () => (await metric(GAUGE)) === 0);
     expect((await call(harness.service, org())).status).toBe(200);
     expect(sent()).toBe(PER_SECOND + 1);
@@ -126,6 +154,7 @@ describe('calls to one company', () => {
   beforeEach(async () => {
     redis = await startRedis();
     env['REDIS_URL'] = redis.url;
+    harness.clock.stop();
     replicas = [await harness.replica({ env }), await harness.replica({ env })];
     await harness.connect('org');
     await untilShared();
@@ -135,7 +164,7 @@ describe('calls to one company', () => {
   it('share the limit', async () => {
     const calls = replicas.flatMap((replica) => Array.from({ length: PER_SECOND }, () => harness.use('org', replica)));
     await until(() => harness.simulator.callsTo('api').length === PER_SECOND);
-    harness.clock.advance(1_100);
+    harness.clock.advance(WINDOW);
     expect(await Promise.all(calls)).toEqual(Array(2 * PER_SECOND).fill(200));
     const ttl = await redis.command('PTTL company-limit:{quickbooks:1}:calls');
     expect(ttl).not.toMatch(/^:-1/); // it expires
@@ -151,7 +180,9 @@ describe('calls to one company', () => {
     expect(harness.simulator.callsTo('api')).toHaveLength(1);
   });
 
-  it('are limited by each replica while Redis is down', async () => {
+  it('are limited by each replica, which knows what it has sent, while Redis is down', async () => {
+    expect(await harness.use('org', replicas[0])).toBe(200);
+    harness.clock.advance(2_001);
     await redis.kill();
     for (const replica of replicas) {
       const calls = Array.from({ length: PER_SECOND }, () => harness.use('org', replica));

@@ -10,6 +10,8 @@ interface PendingTimer {
 /** Real time that a test can move forward: what was due by then happens at once. */
 export class TestClock implements Clock {
   private skippedMs = 0;
+  /** What `performance.now()` was when the clock was stopped. */
+  private stoppedAt: number | undefined;
   /** The wall clock while it stands still, in milliseconds since 1970. */
   private frozenAt: number | undefined;
   private readonly timers = new Set<PendingTimer>();
@@ -19,7 +21,12 @@ export class TestClock implements Clock {
   }
 
   monotonicMs(): number {
-    return performance.now() + this.skippedMs;
+    return (this.stoppedAt ?? performance.now()) + this.skippedMs;
+  }
+
+  /** Stops the time of durations and timers too: it passes only by `advance`, however slow the machine is. */
+  stop(): void {
+    this.stoppedAt ??= Math.floor(performance.now()); // whole milliseconds, so that sums are exact
   }
 
   /** Stops the wall clock, so that a test can compare instants exactly. Durations go on. */
@@ -82,6 +89,8 @@ export class TestClock implements Clock {
   }
 
   private schedule({ dueAt, fire }: PendingTimer): NodeJS.Timeout {
-    return setTimeout(fire, Math.max(0, dueAt - this.monotonicMs()));
+    const left = dueAt - this.monotonicMs();
+    if (left > 0 && this.stoppedAt !== undefined) return setTimeout(() => undefined, 0);
+    return setTimeout(fire, Math.max(0, left));
   }
 }

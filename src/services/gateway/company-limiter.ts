@@ -4,10 +4,13 @@ import type { Metrics } from '../../observability/metrics.ts';
 import type { AccountingStrategy } from '../../strategies/accounting-strategy.ts';
 import type { Clock } from '../../utils/clock.ts';
 import { parseRetryAfter } from '../../utils/retry-after.ts';
-import type { CallSchedule, Turn } from './call-schedule.ts';
+import type { CallSchedule } from './call-schedule.ts';
 
 /** How long a company is not called after a 429 that does not say. */
 const DEFAULT_PAUSE_SECONDS = 60;
+/** A call that misses so many turns is rejected: the process is overloaded. */
+const MAX_TURNS = 3;
+const RETRY_MS = 1_000;
 const NO_LIMITS = { perSecond: 0, perMinute: 0 };
 
 type Provider = Pick<AccountingStrategy, 'system' | 'profile'>;
@@ -17,6 +20,9 @@ interface Dependencies {
   clock: Clock;
   metrics: Metrics;
 }
+
+/** A call was not sent, because its turn was over. */
+export class TurnMissedError extends Error {}
 
 /** Keeps the calls to each company below the provider's limits. */
 export class CompanyLimiter {
@@ -31,12 +37,38 @@ export class CompanyLimiter {
   }
 
   /**
-   * Resolves when a call to the company may be sent, or returns undefined if it may be sent now.
+   * Sends a call to the company when it may be sent.
+   * @param send throws TurnMissedError if it cannot send the call before this time, by the monotonic clock
    * @throws AppError `rate_limited`
    */
-  acquire(provider: Provider, realmId: RealmId): Promise<void> | undefined {
-    const turn = this.schedule.reserve(companyOf(provider, realmId), provider.profile.api.limits ?? NO_LIMITS);
-    return turn instanceof Promise ? turn.then((shared) => this.take(shared, provider)) : this.take(turn, provider);
+  async run<T>(provider: Provider, realmId: RealmId, send: (before: number) => Promise<T>): Promise<T> {
+    for (let turn = 1; turn <= MAX_TURNS; turn += 1) {
+      const before = await this.acquire(provider, realmId);
+      try {
+        return await send(before);
+      } catch (error) {
+        if (!(error instanceof TurnMissedError)) throw error;
+        this.metrics.companyTurnsMissed.inc();
+      }
+    }
+    throw this.reject(provider, RETRY_MS);
+  }
+
+  /**
+   * Resolves when a call to the company may be sent, with the time until which it may, by the monotonic clock.
+   * @throws AppError `rate_limited`
+   */
+  async acquire(provider: Provider, realmId: RealmId): Promise<number> {
+    const company = companyOf(provider, realmId);
+    const turn = await this.schedule.reserve(company, provider.profile.api.limits ?? NO_LIMITS);
+    if (!turn.isReserved) throw this.reject(provider, turn.retryAfterMs);
+    const waitMs = turn.from - this.clock.monotonicMs();
+    if (waitMs > 0) {
+      await this.wait(waitMs);
+      const pauseMs = this.schedule.pauseLeftMs(company); // the provider may have returned 429 meanwhile
+      if (pauseMs > 0) throw this.reject(provider, pauseMs);
+    }
+    return turn.until;
   }
 
   /** Records that the provider returned 429: until its `Retry-After` has elapsed, no call is sent to the company. */
@@ -45,12 +77,11 @@ export class CompanyLimiter {
     this.schedule.pause(companyOf(provider, realmId), seconds * 1000);
   }
 
-  private take(turn: Turn, { profile }: Provider): Promise<void> | undefined {
-    if (turn.isReserved) return turn.waitMs > 0 ? this.wait(turn.waitMs) : undefined;
+  private reject({ profile }: Provider, retryAfterMs: number): AppError {
     this.metrics.companyCallsRejected.inc();
-    throw new AppError('rate_limited', {
+    return new AppError('rate_limited', {
       detail: `${profile.title} accepts no more calls for this company at the moment. Please try again later.`,
-      retryAfterSeconds: Math.ceil(turn.retryAfterMs / 1000),
+      retryAfterSeconds: Math.ceil(retryAfterMs / 1000),
     });
   }
 

@@ -124,16 +124,28 @@ export class Gateway {
     opened: OpenConnection,
     body: Buffer | StreamedBody | undefined,
   ): Promise<ProviderResponse> {
+    const { strategy } = this.apiOf(call);
+    return this.companyLimiter.run(strategy, opened.connection.realmId, (sendBefore) =>
+      this.sendBefore(sendBefore, call, opened, body),
+    );
+  }
+
+  /** @throws TurnMissedError if it could not be sent in time */
+  private async sendBefore(
+    sendBefore: number,
+    call: GatewayCall,
+    opened: OpenConnection,
+    body: Buffer | StreamedBody | undefined,
+  ): Promise<ProviderResponse> {
     const api = this.apiOf(call);
     const { strategy } = api;
     const { realmId } = opened.connection;
-    await this.companyLimiter.acquire(strategy, realmId);
     const isPassedOn = ({ status, headers }: ProviderResponse) => {
       if (status === 429) this.companyLimiter.pause(strategy, realmId, headers['retry-after']);
       return status !== 401 && !isRedirect(status); // the text of a 401 can quote the token
     };
     try {
-      const received = await api.send({ call, opened, body, response: call.response, isPassedOn });
+      const received = await api.send({ call, opened, body, response: call.response, isPassedOn, sendBefore });
       if (isRedirect(received.status)) throw providerError(strategy); // a caller might follow it
       return received;
     } catch (error) {

@@ -1,14 +1,12 @@
 import type { CompanyLimits } from '../../strategies/accounting-strategy.ts';
 import type { Clock } from '../../utils/clock.ts';
-import { type CallSchedule, MAX_WAIT_MS, type Turn, windowsOf } from './call-schedule.ts';
+import { type CallSchedule, MAX_DELAY_MS, MAX_WAIT_MS, type Turn, type Window, windowsOf } from './call-schedule.ts';
 
 interface Company {
   /** When its latest calls were or will be sent, oldest first. */
   calls: number[];
   pausedUntil: number;
 }
-
-const NOW: Turn = { isReserved: true, waitMs: 0 };
 
 /** The turns that this process gives. */
 export class LocalCallSchedule implements CallSchedule {
@@ -25,13 +23,17 @@ export class LocalCallSchedule implements CallSchedule {
     const company = this.touch(name, now);
     if (company.pausedUntil > now) return { isReserved: false, retryAfterMs: company.pausedUntil - now };
     const windows = windowsOf(limits);
-    if (windows.length === 0) return NOW;
+    if (windows.length === 0) return { isReserved: true, from: now, until: Number.POSITIVE_INFINITY };
     const { calls } = company;
     const at = Math.max(now, ...windows.map(({ max, ms }) => (calls.at(-max) ?? Number.NEGATIVE_INFINITY) + ms));
     if (at - now > MAX_WAIT_MS) return { isReserved: false, retryAfterMs: at - now };
-    calls.push(at);
-    if (calls.length > Math.max(...windows.map(({ max }) => max))) calls.shift();
-    return at === now ? NOW : { isReserved: true, waitMs: at - now };
+    add(calls, at, windows);
+    return { isReserved: true, from: at, until: at + MAX_DELAY_MS };
+  }
+
+  /** Counts a turn that was reserved elsewhere. */
+  record(name: string, limits: CompanyLimits, from: number): void {
+    add(this.touch(name, this.clock.monotonicMs()).calls, from, windowsOf(limits));
   }
 
   pause(name: string, milliseconds: number): void {
@@ -39,7 +41,6 @@ export class LocalCallSchedule implements CallSchedule {
     this.touch(name, now).pausedUntil = now + milliseconds;
   }
 
-  /** Milliseconds until the company's pause ends, or 0. */
   pauseLeftMs(name: string): number {
     const pausedUntil = this.companies.get(name)?.pausedUntil ?? 0;
     return Math.max(0, pausedUntil - this.clock.monotonicMs());
@@ -55,6 +56,12 @@ export class LocalCallSchedule implements CallSchedule {
     if (oldest !== name && freeAt < now) this.companies.delete(oldest);
     return company;
   }
+}
+
+/** Keeps no more calls than the windows need. */
+function add(calls: number[], at: number, windows: Window[]): void {
+  calls.push(at);
+  if (calls.length > Math.max(0, ...windows.map(({ max }) => max))) calls.shift();
 }
 
 const LONGEST_WINDOW_MS = Math.max(...windowsOf({ perSecond: 1, perMinute: 1 }).map(({ ms }) => ms));

@@ -26,6 +26,8 @@ interface Attempt {
   body: Buffer | StreamedBody | undefined;
   response: CallerResponse;
   isPassedOn: (response: ProviderResponse) => boolean;
+  /** As that of the request. */
+  sendBefore: number;
 }
 
 /** One provider's API, and the open connections to it. */
@@ -50,7 +52,7 @@ export class ProviderApi {
   }
 
   /** Sends a call to the connection's company. @throws as `exchange` */
-  async send({ call, opened, body, response, isPassedOn }: Attempt): Promise<ProviderResponse> {
+  async send({ call, opened, body, response, isPassedOn, sendBefore }: Attempt): Promise<ProviderResponse> {
     const { api } = this.strategy.profile;
     const { connection, accessToken } = opened;
     const resource = api.mapResource?.(call.resource, connection) ?? call.resource;
@@ -62,6 +64,7 @@ export class ProviderApi {
         headers: { ...api.headers, ...call.headers, ...lengthOf(body), authorization: `Bearer ${accessToken}` },
         body,
         timeoutMs: api.timeoutMs,
+        sendBefore,
       },
       response,
       isPassedOn,

@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici';
 import type { Clock, Timer } from '../../utils/clock.ts';
 import { waitForInput } from '../../utils/wait-for-input.ts';
 import { callerLeft } from './caller-left.ts';
+import { TurnMissedError } from './company-limiter.ts';
 import { responseHeaders } from './passed-headers.ts';
 import { StreamedBody } from './streamed-body.ts';
 
@@ -25,6 +26,8 @@ export interface ProviderRequest {
   body: Buffer | StreamedBody | undefined;
   /** Time from the last byte of the request to the headers of the response, in milliseconds. */
   timeoutMs: number;
+  /** The request is not sent later than this, by the monotonic clock. */
+  sendBefore: number;
 }
 
 /** The beginning of a response. */
@@ -59,7 +62,7 @@ interface Exchange {
 /**
  * Sends one request, and passes its response on as it arrives, no faster than the caller reads it. Resolves at the end of
  * a response that is passed on, and at the beginning of any other.
- * @throws NoResponseError, an `AbortError` if the caller has left, the error of the request's body, and any other error in
+ * @throws NoResponseError, TurnMissedError, an `AbortError` if the caller has left, the error of the request's body, and any other error in
  * the middle of the response
  */
 export async function exchange(options: Exchange): Promise<ProviderResponse> {
@@ -94,6 +97,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     const { body } = this.options.request;
     this.controller = controller;
+    // Thrown, because an abort would close the connection, which the next attempt needs, and destroy the body.
+    if (this.options.clock.monotonicMs() > this.options.request.sendBefore) throw new TurnMissedError();
     if (this.hasCallerLeft) controller.abort(callerLeft());
     else if (body instanceof StreamedBody) body.once('end', this.startTimer);
     else this.startTimer();
@@ -143,7 +148,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (this.hasCallerLeft) return callerLeft();
     const { body } = this.options.request;
     if (body instanceof StreamedBody && body.errored) return body.errored;
-    if (this.received) return error;
+    if (this.received || error instanceof TurnMissedError) return error;
     const { code, name } = error as { code?: unknown; name: string };
     const reason = this.isTimeout ? 'timeout' : typeof code === 'string' ? code : name;
     return new NoResponseError(reason, this.controller !== undefined);

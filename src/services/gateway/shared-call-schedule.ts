@@ -1,6 +1,7 @@
 import type { RedisConnection } from '../../redis/redis-connection.ts';
 import type { CompanyLimits } from '../../strategies/accounting-strategy.ts';
-import { type CallSchedule, MAX_WAIT_MS, type Turn, windowsOf } from './call-schedule.ts';
+import type { Clock } from '../../utils/clock.ts';
+import { type CallSchedule, MAX_DELAY_MS, MAX_WAIT_MS, type Turn, windowsOf } from './call-schedule.ts';
 import type { LocalCallSchedule } from './local-call-schedule.ts';
 
 /**
@@ -29,24 +30,65 @@ if kept > 0 then
 end
 return wait`;
 
-/** The turns that all replicas share through Redis. While Redis is unavailable, each replica gives its own. */
+/** Redis is tried again after this time, when it is used again after a failure. */
+const RETRY_MS = 1_100;
+
+interface Dependencies {
+  redis: RedisConnection;
+  local: LocalCallSchedule;
+  clock: Clock;
+}
+
+/**
+ * The turns that all replicas share through Redis. A call waits while Redis is unavailable for a moment; after that, each
+ * replica gives turns of its own.
+ */
 export class SharedCallSchedule implements CallSchedule {
   private readonly redis: RedisConnection;
   private readonly local: LocalCallSchedule;
+  private readonly clock: Clock;
+  private availableAt = Number.NEGATIVE_INFINITY;
 
-  constructor(redis: RedisConnection, local: LocalCallSchedule) {
+  constructor({ redis, local, clock }: Dependencies) {
     this.redis = redis;
     this.local = local;
+    this.clock = clock;
   }
 
   async reserve(company: string, limits: CompanyLimits): Promise<Turn> {
-    const pauseMs = this.local.pauseLeftMs(company);
+    const pauseMs = this.pauseLeftMs(company);
     if (pauseMs > 0) return { isReserved: false, retryAfterMs: pauseMs };
+    return (
+      (await this.reserveShared(company, limits, MAX_WAIT_MS)) ??
+      (await this.reserveLater(company, limits)) ??
+      this.local.reserve(company, limits)
+    );
+  }
+
+  private async reserveLater(company: string, limits: CompanyLimits): Promise<Turn | undefined> {
+    if (this.clock.monotonicMs() - this.availableAt > MAX_WAIT_MS) return undefined;
+    await this.clock.sleep(RETRY_MS);
+    return this.reserveShared(company, limits, MAX_WAIT_MS - RETRY_MS);
+  }
+
+  /** Undefined if Redis is unavailable. */
+  private async reserveShared(company: string, limits: CompanyLimits, maxWaitMs: number): Promise<Turn | undefined> {
     const windows = windowsOf(limits).flatMap(({ max, ms }) => [max, ms]);
-    const values = [callsKey(company), pauseKey(company), MAX_WAIT_MS, ...windows].map(String);
+    const values = [callsKey(company), pauseKey(company), maxWaitMs, ...windows].map(String);
+    const requestedAt = this.clock.monotonicMs();
     const waitMs = await this.redis.attempt(() => this.redis.send<number>('EVAL', RESERVE, '2', ...values));
-    if (waitMs === undefined) return this.local.reserve(company, limits);
-    return waitMs < 0 ? { isReserved: false, retryAfterMs: -waitMs } : { isReserved: true, waitMs };
+    if (waitMs === undefined) return undefined;
+    const repliedAt = this.clock.monotonicMs();
+    this.availableAt = repliedAt;
+    if (waitMs < 0) return { isReserved: false, retryAfterMs: -waitMs };
+    const from = repliedAt + waitMs;
+    this.local.record(company, limits, from); // should Redis fail, this replica knows what it has sent
+    if (windows.length === 0) return { isReserved: true, from, until: Number.POSITIVE_INFINITY };
+    return { isReserved: true, from, until: requestedAt + waitMs + MAX_DELAY_MS }; // Redis counts from a time in between
+  }
+
+  pauseLeftMs(company: string): number {
+    return this.local.pauseLeftMs(company);
   }
 
   pause(company: string, milliseconds: number): void {
