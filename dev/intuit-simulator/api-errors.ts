@@ -35,11 +35,25 @@ export function validationFault(code: string, Message: string, Detail: string, a
   });
 }
 
-function gatewayFault(status: number, error: { message: string; detail: string; code: string }): SimulatedResponse {
+/** 429, JSON: the company was called too often. */
+export function throttleFault(): SimulatedResponse {
+  const message = 'message=ThrottleExceeded; errorCode=003001; statusCode=429';
+  return gatewayFault(
+    429,
+    { message, detail: 'The request limit was reached. Try again later', code: '3001' },
+    'SERVICE',
+  );
+}
+
+function gatewayFault(
+  status: number,
+  error: { message: string; detail: string; code: string },
+  type = 'AUTHENTICATION',
+): SimulatedResponse {
   return json(status, {
     warnings: null,
     intuitObject: null,
-    fault: { error: [{ ...error, element: null }], type: 'AUTHENTICATION' },
+    fault: { error: [{ ...error, element: null }], type },
     report: null,
     queryResponse: null,
     batchItemResponse: [],

@@ -1,50 +1,81 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { type Request, Router } from 'express';
-import { authorizationFault, companyFault, tokenFault, validationFault } from './api-errors.ts';
+import { authorizationFault, companyFault, throttleFault, tokenFault, validationFault } from './api-errors.ts';
+import { Attachments } from './attachments.ts';
+import { batch, MAX_BATCH_ITEMS } from './batch.ts';
 import { bearer, jsonOf } from './calls.ts';
 import type { Companies } from './companies.ts';
 import type { Grants } from './grants.ts';
+import { Invoices } from './invoices.ts';
+import { pdf } from './pdf.ts';
+import { RepeatedRequests } from './repeated-requests.ts';
+import { report } from './reports.ts';
 import { gzipped, json, type SimulatedResponse } from './responses.ts';
-import { type Entity, sampleInvoices } from './sample-invoices.ts';
+import type { Entity } from './sample-invoices.ts';
 import type { Serve } from './serve.ts';
+import { Throttle, type ThrottleLimits } from './throttle.ts';
+
+/** QuickBooks compresses what is larger, if the client accepts it. */
+const COMPRESSED_BYTES = 8 * 1024;
+
+/** How the API behaves. */
+export interface ApiSettings {
+  /** If absent, calls are not limited. */
+  limits?: ThrottleLimits;
+}
 
 interface Dependencies {
   serve: Serve;
   grants: Grants;
   companies: Companies;
+  settings: ApiSettings;
   now: () => Date;
 }
 
-/** The QuickBooks Online API below `/v3/company/{realmId}`. Invoices are kept in memory. */
-export function apiRoutes({ serve, grants, companies, now }: Dependencies): Router {
-  const invoices = new Map(companies.list().map(({ realmId }) => [realmId, sampleInvoices()]));
+/** The QuickBooks Online API below `/v3/company/{realmId}`. */
+export function apiRoutes({ serve, grants, companies, settings, now }: Dependencies): Router {
+  const invoices = new Invoices(companies);
+  const attachments = new Attachments();
+  const repeatedRequests = new RepeatedRequests();
+  const throttle = new Throttle();
   const router = Router({ mergeParams: true });
   router.get('/companyinfo/:id', api(companyInfo));
   router.get('/query', api(query));
   router.post('/query', api(query));
   router.get('/invoice/:id', api(readInvoice));
+  router.get('/invoice/:id/pdf', api(readPdf));
   router.post('/invoice', api(writeInvoice));
-  router.get('/reports/:name', api(report));
+  router.post('/batch', api(batchOf));
+  router.post(
+    '/upload',
+    api((req) => attachments.upload(req, now().toISOString())),
+  );
+  router.get(
+    '/reports/:name',
+    api((req) => report(String(req.params['name']), now().toISOString())),
+  );
   router.get('/bulk', api(bulk));
   router.all('/echo{/*rest}', api(echo));
   router.all('/{*rest}', api(unsupported));
   return router;
 
-  function api(respond: (req: Request) => SimulatedResponse) {
-    return serve('api', (req) => {
-      const response = rejectionOf(req) ?? respond(req);
-      return req.query['gzip'] === '1' ? gzipped(response) : response;
+  function api(respond: (req: Request) => SimulatedResponse | Promise<SimulatedResponse>) {
+    return serve('api', async (req) => {
+      const response = rejectionOf(req) ?? (await repeatedRequests.respond(req, () => respond(req)));
+      return isCompressed(req, response) ? gzipped(response) : response;
     });
   }
 
-  /** The response to a request whose token gives no access to its company. */
+  /** The response to a request whose token gives no access to its company, or that is one too many. */
   function rejectionOf(req: Request): SimulatedResponse | undefined {
     const token = bearer(req);
     const realmId = token === undefined ? undefined : grants.companyOf(token);
     if (token === undefined || realmId === undefined) return tokenFault(token ?? '');
     if (companies.nameOf(realmOf(req)) === undefined) return companyFault();
-    return realmId === realmOf(req) ? undefined : authorizationFault(token, now());
+    if (realmId !== realmOf(req)) return authorizationFault(token, now());
+    const { limits } = settings;
+    return limits && !throttle.accepts(realmId, limits, now().getTime()) ? throttleFault() : undefined;
   }
 
   function companyInfo(req: Request): SimulatedResponse {
@@ -52,13 +83,16 @@ export function apiRoutes({ serve, grants, companies, now }: Dependencies): Rout
   }
 
   function query(req: Request): SimulatedResponse {
-    const text = req.method === 'POST' ? String(req.body) : String(req.query['query'] ?? '');
+    return select(req, req.method === 'POST' ? String(req.body) : String(req.query['query'] ?? ''));
+  }
+
+  function select(req: Request, text: string): SimulatedResponse {
     const [, columns, entity] = /^\s*select\s+(.+?)\s+from\s+(\w+)/is.exec(text) ?? [];
     if (!columns || !entity)
       return validationFault('4000', 'Error parsing query', 'QueryParserError: Invalid query', now());
     const tables: Record<string, Entity[]> = {
       CompanyInfo: [describeCompany(req)],
-      Invoice: invoicesOf(req),
+      Invoice: invoices.list(realmOf(req)),
     };
     const name = Object.keys(tables).find((table) => table.toLowerCase() === entity.toLowerCase()) ?? entity;
     const rows = tables[name] ?? [];
@@ -68,41 +102,42 @@ export function apiRoutes({ serve, grants, companies, now }: Dependencies): Rout
   }
 
   function readInvoice(req: Request): SimulatedResponse {
-    const invoice = invoicesOf(req).find(({ Id }) => Id === req.params['id']);
-    if (!invoice) return validationFault('610', 'Object Not Found', 'Object Not Found : the invoice', now());
-    return found({ Invoice: invoice });
+    const invoice = invoices.find(realmOf(req), req.params['id']);
+    return invoice ? found({ Invoice: invoice }) : notFound();
+  }
+
+  function readPdf(req: Request): SimulatedResponse {
+    const invoice = invoices.find(realmOf(req), req.params['id']);
+    return invoice ? pdf(`Invoice ${invoice['DocNumber'] ?? invoice['Id']}`) : notFound();
   }
 
   function writeInvoice(req: Request): SimulatedResponse {
-    const fields = jsonOf(req);
-    if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
-      return validationFault(
-        '2010',
-        'Request has invalid or unsupported property',
-        'The body is not a JSON object',
-        now(),
-      );
-    const existing = invoicesOf(req).find(({ Id }) => Id === (fields as Entity)['Id']);
-    const time = now().toISOString();
-    const invoice = existing ?? {
-      Id: String(invoicesOf(req).length + 1),
-      SyncToken: '-1',
-      MetaData: { CreateTime: time },
-    };
-    const SyncToken = String(Number(invoice['SyncToken']) + 1);
-    const MetaData = { ...(invoice['MetaData'] as Entity), LastUpdatedTime: time };
-    Object.assign(invoice, fields, { Id: invoice['Id'], SyncToken, MetaData });
-    if (!existing) invoices.set(realmOf(req), [...invoicesOf(req), invoice]);
-    return found({ Invoice: invoice });
+    return writeFields(realmOf(req), jsonOf(req));
   }
 
-  function report(req: Request): SimulatedResponse {
-    const Header = { ReportName: req.params['name'], Currency: 'USD', Time: now().toISOString() };
-    return json(200, {
-      Header,
-      Columns: { Column: [{ ColTitle: '', ColType: 'Account' }] },
-      Rows: { Row: [] },
-    });
+  function writeFields(realmId: string, fields: unknown): SimulatedResponse {
+    if (!isEntity(fields)) return invalid('The body is not a JSON object');
+    return found({ Invoice: invoices.write(realmId, fields, now().toISOString()) });
+  }
+
+  function batchOf(req: Request): SimulatedResponse {
+    const fields = jsonOf(req);
+    const items = isEntity(fields) ? fields['BatchItemRequest'] : undefined;
+    if (!Array.isArray(items)) return invalid('BatchItemRequest is not an array');
+    if (items.length > MAX_BATCH_ITEMS) return invalid(`A batch has at most ${MAX_BATCH_ITEMS} items`);
+    const respond = ({ Query, Invoice, operation }: Entity) => {
+      if (typeof Query === 'string') return select(req, Query);
+      return operation === 'create' || operation === 'update' ? writeFields(realmOf(req), Invoice) : unsupported();
+    };
+    return batch(items, respond, now().toISOString());
+  }
+
+  function notFound(): SimulatedResponse {
+    return validationFault('610', 'Object Not Found', 'Object Not Found : the invoice', now());
+  }
+
+  function invalid(detail: string): SimulatedResponse {
+    return validationFault('2010', 'Request has invalid or unsupported property', detail, now());
   }
 
   function unsupported(): SimulatedResponse {
@@ -111,10 +146,6 @@ export function apiRoutes({ serve, grants, companies, now }: Dependencies): Rout
 
   function found(entities: Entity): SimulatedResponse {
     return json(200, { ...entities, time: now().toISOString() });
-  }
-
-  function invoicesOf(req: Request): Entity[] {
-    return invoices.get(realmOf(req)) ?? [];
   }
 
   function describeCompany(req: Request): Entity {
@@ -155,6 +186,17 @@ function echo(req: Request): SimulatedResponse {
     bodyLength: body.length,
     bodySha256,
   });
+}
+
+/** Always with `?gzip=1`, whatever the client accepts. */
+function isCompressed(req: Request, { body }: SimulatedResponse): boolean {
+  if (req.query['gzip'] === '1') return true;
+  const isLarge = typeof body === 'string' && body.length > COMPRESSED_BYTES;
+  return isLarge && req.acceptsEncodings('gzip') !== false;
+}
+
+function isEntity(value: unknown): value is Entity {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function realmOf(req: Request): string {

@@ -14,7 +14,7 @@ export interface Call {
   /** Path and query as they were sent. */
   url: string;
   headers: IncomingHttpHeaders;
-  /** A form or JSON body as an object, any other as text. Undefined if there was none. */
+  /** A form or JSON body as an object, any other as text. Undefined if there was none, or files. */
   body: unknown;
   /** For calls to the token endpoint. */
   grantType?: string;
@@ -74,6 +74,7 @@ export function jsonOf(req: Request): unknown {
 }
 
 function parseBody(req: Request): unknown {
+  if (req.is('multipart/form-data')) return undefined;
   const text = String(req.body);
   if (text === '') return undefined;
   if (req.is('application/x-www-form-urlencoded')) return Object.fromEntries(formOf(req));

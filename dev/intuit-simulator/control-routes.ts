@@ -3,7 +3,7 @@ import { jsonOf } from './calls.ts';
 import type { Fault } from './faults.ts';
 import type { IntuitSimulator } from './simulator.ts';
 
-type Controls = Pick<IntuitSimulator, 'calls' | 'resetCalls' | 'fail' | 'clearFaults' | 'revokeGrant'>;
+type Controls = Pick<IntuitSimulator, 'calls' | 'totals' | 'resetCalls' | 'fail' | 'clearFaults' | 'revokeGrant'>;
 
 /** Controls the simulator over HTTP, for other processes and for developers. */
 export function controlRoutes(simulator: Controls): Router {
@@ -22,6 +22,9 @@ export function controlRoutes(simulator: Controls): Router {
   });
   router.get('/calls', (_req, res) => {
     res.json(simulator.calls);
+  });
+  router.get('/totals', (_req, res) => {
+    res.json(simulator.totals);
   });
   router.delete('/calls', (_req, res) => {
     simulator.resetCalls();

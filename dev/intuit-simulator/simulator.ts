@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import express from 'express';
-import { apiRoutes } from './api-routes.ts';
+import { type ApiSettings, apiRoutes } from './api-routes.ts';
 import type { Call, Endpoint } from './calls.ts';
 import { Companies, SANDBOX_COMPANIES } from './companies.ts';
 import { controlRoutes } from './control-routes.ts';
@@ -11,11 +11,11 @@ import { type Fault, Faults } from './faults.ts';
 import { type GrantSettings, Grants } from './grants.ts';
 import { type AppSettings, oauthRoutes } from './oauth-routes.ts';
 import { randomTid } from './random-values.ts';
-import { createServe } from './serve.ts';
+import { createServe, type RecordSettings } from './serve.ts';
 import { type Choice, submitConsent } from './submit-consent.ts';
 
 /** How the simulated Intuit behaves. Can be changed while it runs. */
-export type IntuitSimulatorSettings = GrantSettings & AppSettings;
+export type IntuitSimulatorSettings = GrantSettings & AppSettings & ApiSettings & RecordSettings;
 
 /** Every option has a default. */
 export interface IntuitSimulatorOptions extends Partial<IntuitSimulatorSettings> {
@@ -31,11 +31,12 @@ export interface IntuitSimulatorOptions extends Partial<IntuitSimulatorSettings>
 /** A running simulator. */
 export interface IntuitSimulator {
   origin: string;
-  /** For QBO_AUTHORIZE_URL, QBO_TOKEN_URL, QBO_REVOKE_URL and QBO_API_BASE_URL. */
-  urls: { authorizeUrl: string; tokenUrl: string; revokeUrl: string; apiBaseUrl: string };
+  urls: ReturnType<typeof urlsOf>;
   settings: IntuitSimulatorSettings;
   /** The calls since the start or the last reset, in order of arrival. */
   calls: Call[];
+  /** How many responses were sent, by endpoint and status: `api 200`. */
+  totals: Record<string, number>;
   callsTo(endpoint: Endpoint, grantType?: string): Call[];
   resetCalls(): void;
   /** Applies a fault to the next calls that match it. @throws TypeError if the simulator does not know the fault */
@@ -63,29 +64,26 @@ export async function startIntuitSimulator(options: IntuitSimulatorOptions = {})
   const settings: IntuitSimulatorSettings = { ...DEFAULT_SETTINGS, ...changed };
   const now = () => settings.now();
   const calls: Call[] = [];
+  const totals: Record<string, number> = {};
   const faults = new Faults();
   const grants = new Grants(settings);
   const companies = new Companies(names);
   const firstRealmId = companies.list()[0]?.realmId ?? '1';
-  const serve = createServe(calls, faults, now);
+  const serve = createServe({ calls, totals, faults, settings, now });
 
   const app = express().disable('x-powered-by');
   const server = createServer(app);
   server.listen(port, host);
   await once(server, 'listening');
   const origin = publicOrigin ?? `http://${host}:${(server.address() as AddressInfo).port}`;
-  const authorizeUrl = `${origin}/connect/oauth2`;
+  const urls = urlsOf(origin);
 
   const simulator: IntuitSimulator = {
     origin,
-    urls: {
-      authorizeUrl,
-      tokenUrl: `${origin}/oauth2/v1/tokens/bearer`,
-      revokeUrl: `${origin}/v2/oauth2/tokens/revoke`,
-      apiBaseUrl: origin,
-    },
+    urls,
     settings,
     calls,
+    totals,
     callsTo: (endpoint, grantType) =>
       calls.filter((call) => call.endpoint === endpoint && (!grantType || call.grantType === grantType)),
     resetCalls: () => void calls.splice(0),
@@ -99,7 +97,7 @@ export async function startIntuitSimulator(options: IntuitSimulatorOptions = {})
       return release;
     },
     clearFaults: () => faults.clear(),
-    authorize: (url, choice) => submitConsent(authorizeUrl, url, { realmId: firstRealmId, ...choice }),
+    authorize: (url, choice) => submitConsent(urls.authorizeUrl, url, { realmId: firstRealmId, ...choice }),
     issueCode: ({ realmId, redirectUri }) => grants.issueCode(realmId, redirectUri),
     grantFor: (realmId) => grants.findNewest(realmId),
     revokeGrant: (realmId) => grants.revokeCompany(realmId),
@@ -120,12 +118,22 @@ export async function startIntuitSimulator(options: IntuitSimulatorOptions = {})
     next();
   });
   app.use(oauthRoutes({ serve, settings, grants, companies }));
-  app.use('/v3/company/:realmId', apiRoutes({ serve, grants, companies, now }));
+  app.use('/v3/company/:realmId', apiRoutes({ serve, grants, companies, settings, now }));
   app.use('/simulator', controlRoutes(simulator));
   return simulator;
 }
 
-const DEFAULT_SETTINGS: IntuitSimulatorSettings = {
+/** For QBO_AUTHORIZE_URL, QBO_TOKEN_URL, QBO_REVOKE_URL and QBO_API_BASE_URL. */
+export function urlsOf(origin: string) {
+  return {
+    authorizeUrl: `${origin}/connect/oauth2`,
+    tokenUrl: `${origin}/oauth2/v1/tokens/bearer`,
+    revokeUrl: `${origin}/v2/oauth2/tokens/revoke`,
+    apiBaseUrl: origin,
+  };
+}
+
+export const DEFAULT_SETTINGS: IntuitSimulatorSettings = {
   appName: 'Octup',
   clientId: 'simulator-client-id',
   clientSecret: 'simulator-client-secret',
@@ -136,4 +144,5 @@ const DEFAULT_SETTINGS: IntuitSimulatorSettings = {
   rotationGrace: false,
   reuseRevokesFamily: true,
   oneGrantPerCompany: false,
+  keptCalls: Number.POSITIVE_INFINITY,
 };
