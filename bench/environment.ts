@@ -89,7 +89,7 @@ export async function withEnvironment<T>(
 }
 
 /** The arguments with which `npm start` runs Node. */
-async function startCommand(): Promise<string[]> {
+export async function startCommand(): Promise<string[]> {
   const { scripts } = JSON.parse(await readFile(projectFile('package.json'), 'utf8'));
   const [, ...args]: string[] = scripts.start.split(' ');
   return args.map((arg) => (arg.endsWith('.js') ? projectFile(arg) : arg));

@@ -1,13 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { serverVersion } from '../test/support/own-database.ts';
+import { writeSection } from './documentation.ts';
 import { type BenchmarkEnvironment, withEnvironment } from './environment.ts';
 import { measureFernet } from './fernet.ts';
 import { closedLoop, openLoop, type Round, type Target } from './load.ts';
 import { residentBytes } from './process-usage.ts';
 import * as report from './report.ts';
 import { interleave } from './rounds.ts';
+import { findServer, machine } from './setting.ts';
 
 process.setMaxListeners(20); // each child process is killed when this one exits
 
@@ -39,26 +38,13 @@ try {
     Promise.race([measure(environment), interruption]),
   );
   const duration = Math.round((performance.now() - startedAt) / 1000);
-  const cores = `${cpus().length} cores (${cpus()[0]?.model})`;
-  const setting = `Node ${process.version}, ${version}, ${cores}, ${duration} s`;
+  const setting = `${machine()}, ${version}, ${duration} s`;
   process.stdout.write(`${report.asText(figures)}\n\n${setting}\n`);
-  if (values.markdown) await writeFigures(values.markdown, `${setting}.\n\n${report.asMarkdown(figures)}`);
+  if (values.markdown) await writeSection(values.markdown, 'Figures', `${setting}.\n\n${report.asMarkdown(figures)}`);
   process.exit(0);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exit(1);
-}
-
-/** The MySQL server, or an error that says how to configure one. */
-async function findServer(): Promise<{ url: string; version: string }> {
-  const { BENCH_DATABASE_URL, TEST_MYSQL_URL } = process.env;
-  const url = BENCH_DATABASE_URL ?? TEST_MYSQL_URL ?? 'mysql://root@127.0.0.1:3307/test';
-  try {
-    return { url, version: await serverVersion(url) };
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new Error(`No MySQL at ${new URL(url).host}: ${code ?? message}. Set BENCH_DATABASE_URL.`);
-  }
 }
 
 async function measure(environment: BenchmarkEnvironment): Promise<report.Figure[]> {
@@ -136,15 +122,6 @@ function measureEncryption(): report.Figure[] {
     report.fernetFigure('Fernet encrypt, baseline fernet package', encrypt),
     report.fernetFigure('Fernet decrypt', decrypt),
   ];
-}
-
-/** Replaces the figures in the documentation. */
-async function writeFigures(file: string, figures: string): Promise<void> {
-  const document = await readFile(file, 'utf8');
-  await writeFile(
-    file,
-    document.replace(/(?<=\n## Figures\n).*?(?=\n## |$)/s, () => `\n${figures}\n`),
-  );
 }
 
 function progress(step: string): void {

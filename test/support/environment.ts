@@ -6,7 +6,10 @@ export const FRONTEND_URL = 'http://localhost:5173';
 export const ENCRYPTION_KEY = Fernet.generateKey();
 
 /** The variables of a service that uses this database and this simulator, and accepts calls without credentials. */
-export function environment(databaseUrl: string, simulator: IntuitSimulator): Record<string, string> {
+export function environment(
+  databaseUrl: string,
+  simulator: Pick<IntuitSimulator, 'urls' | 'settings'>,
+): Record<string, string> {
   return {
     NODE_ENV: 'test',
     LOG_LEVEL: 'trace',
