@@ -29,6 +29,7 @@ const RESTORED_AT_ONCE = 8;
 type Named = ConnectionKey & Pick<Connection, 'realmId'>;
 
 interface Remembered {
+  tokenId: string;
   connection: Named;
   /** The generation that the save created. */
   generation: number;
@@ -98,23 +99,18 @@ export class RefreshSaver {
    * Returns the connection as it is then.
    */
   async restoreNewest(connection: Connection | undefined): Promise<Connection | undefined> {
-    const newest = connection && this.findNewer(connection);
-    if (!newest) return connection;
-    const { organizationId, realmId, generation } = connection;
-    const event = 'token.refresh.restored';
-    this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, generation }, event);
-    // Instead of any older row: another process may write an older response back at the same time.
-    await this.persist({ ...connection, generation: newest.generation - 1 }, newest.refreshed);
-    return this.tokens.findCurrent(connection);
+    const newest = connection && this.remembered.get(connection.tokenId);
+    return newest ? this.restore(connection, newest) : connection;
   }
 
   /** Writes every remembered response again whose row is older than it. Waits for the database for as long as it takes. */
   async restoreAll(): Promise<void> {
-    const remembered = [...this.remembered.values()];
+    const remembered = [...this.remembered.values()]; // after a long outage, the next save forgets most of them
     const restoreNext = async () => {
       for (let next = remembered.pop(); next; next = remembered.pop()) {
-        const { connection } = next;
-        await this.retry(connection, async () => this.restoreNewest(await this.tokens.findCurrent(connection)));
+        const newest = next;
+        const { connection } = newest;
+        await this.retry(connection, async () => this.restore(await this.tokens.findCurrent(connection), newest));
       }
     };
     await Promise.all(Array.from({ length: RESTORED_AT_ONCE }, restoreNext));
@@ -124,6 +120,16 @@ export class RefreshSaver {
   async readNewest(): Promise<void> {
     const [newest] = [...this.remembered.values()].slice(-1);
     if (newest) await this.tokens.findCurrent(newest.connection);
+  }
+
+  private async restore(connection: Connection | undefined, newest: Remembered): Promise<Connection | undefined> {
+    if (!connection || !isOlder(connection, newest)) return connection;
+    const { organizationId, realmId, generation } = connection;
+    const event = 'token.refresh.restored';
+    this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, generation }, event);
+    // Instead of any older row: another process may write an older response back at the same time.
+    await this.persist({ ...connection, generation: newest.generation - 1 }, newest.refreshed);
+    return this.tokens.findCurrent(connection);
   }
 
   private async persist(connection: Connection, refreshed: RefreshedTokens): Promise<boolean> {
@@ -150,17 +156,17 @@ export class RefreshSaver {
     const named = { organizationId, system, realmId };
     const now = this.clock.monotonicMs();
     this.remembered.delete(tokenId);
-    this.remembered.set(tokenId, { connection: named, generation: generation + 1, refreshed, savedAtMs: now });
+    this.remembered.set(tokenId, { tokenId, connection: named, generation: generation + 1, refreshed, savedAtMs: now });
     for (const [id, { savedAtMs }] of this.remembered) {
       if (now - savedAtMs < REMEMBER_MS && this.remembered.size <= MAX_REMEMBERED) break;
       this.remembered.delete(id);
     }
   }
+}
 
-  private findNewer({ tokenId, generation }: Connection): Remembered | undefined {
-    const remembered = this.remembered.get(tokenId);
-    return remembered && generation < remembered.generation ? remembered : undefined;
-  }
+/** True if a row lacks a response. */
+function isOlder({ tokenId, generation }: Connection, newest: Remembered): boolean {
+  return tokenId === newest.tokenId && generation < newest.generation;
 }
 
 /** Completes a response by what it does not contain: the refresh token that was sent, the known end of the authorization. */

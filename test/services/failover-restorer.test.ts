@@ -52,6 +52,21 @@ describeEachDatabase('after a failover of the database that lost the last commit
     },
   );
 
+  it('writes everything back, however long there was no database', async () => {
+    const organizations = Array.from({ length: 20 }, (_, index) => `outage-${index}`);
+    for (const organization of organizations) {
+      await harness.connect(organization);
+      await loseRefresh(organization);
+    }
+    harness.clock.advance(3_600_000);
+    failOver(harness.home);
+    await harness.home.backgroundTasks.drain();
+    for (const organization of organizations) {
+      expect(await harness.row(organization)).toMatchObject({ generation: 1 });
+    }
+    harness.clock.advance(SETTLE_MS);
+  });
+
   it('saves a response that arrives after the failover', async () => {
     const realmId = await harness.connect('arriving');
     const before = await harness.row('arriving');
