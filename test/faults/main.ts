@@ -10,6 +10,7 @@ import type { ScenarioResult } from './scenario.ts';
 import { concurrentChanges } from './scenarios/concurrent-changes.ts';
 import { databaseOutages } from './scenarios/database-outages.ts';
 import { fullDatabase } from './scenarios/full-database.ts';
+import { lateLeases } from './scenarios/late-leases.ts';
 import { newGrants } from './scenarios/new-grants.ts';
 import { pauses } from './scenarios/pauses.ts';
 import { providerOutages } from './scenarios/provider-outages.ts';
@@ -31,6 +32,7 @@ const GROUPS = [
   ...fullDatabase,
   ...newGrants,
   ...pauses,
+  ...lateLeases,
   ...providerOutages,
   ...unknownOutcomes,
   ...slowProvider,

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { OrganizationId } from '../../../src/models/connection.ts';
 import type { ServiceProcess } from '../../support/processes.ts';
 import { until } from '../../support/until.ts';
 import type { TestEnvironment } from '../environment.ts';
 import { countByStatus, haveStatus, seconds } from '../measurements.ts';
+import { lockRow, untilWaiting } from '../row-lock.ts';
 import type { Measurement, ScenarioGroup } from '../scenario.ts';
 import { call } from '../traffic.ts';
 
@@ -11,8 +11,6 @@ import { call } from '../traffic.ts';
 const PAUSE_MS = 11_000;
 /** Longer than the lease and the takeover's pause. */
 const LONG_PAUSE_MS = 25_000;
-/** Longer than a process may wait for a lease that it then uses. */
-const LATE_MS = 4_000;
 /** What a process prints when its event loop is blocked. */
 const BLOCKED = 'event loop blocked';
 /** A module with which SIGUSR2 blocks the event loop for as long as a pause, as a long computation does. */
@@ -21,8 +19,6 @@ const BLOCKABLE = `data:text/javascript,${encodeURIComponent(`process.on('SIGUSR
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${PAUSE_MS});
 })`)}`;
 const CROWD = 200;
-/** The server reads its list of transactions again only if nobody has read it for 0.1 s. */
-const TRANSACTIONS_CACHED_MS = 150;
 const ORGANIZATIONS = Array.from({ length: 8 }, (_, index) => `org-${index}`);
 
 /** A process that does not run for a while: a pause of its virtual machine, limits of its CPU, SIGSTOP. */
@@ -47,30 +43,22 @@ export const pauses: ScenarioGroup[] = [
     ],
   },
   {
+    options: { intuit: { rotationGrace: true } },
+    scenarios: [
+      {
+        name: 'paused for 25 s while the response arrives, with a grace period for the old token; another replica takes over',
+        expected:
+          'its late response replaces nothing: served meanwhile and afterwards, and the tokens can be refreshed',
+        run: pauseUntilTakeover,
+      },
+    ],
+  },
+  {
     scenarios: [
       {
         name: 'paused for 25 s while it saves a response; another replica has callers meanwhile',
         expected: 'the response is saved: one token call, only 503 until then, served afterwards',
         run: pauseDuringSave,
-      },
-    ],
-  },
-  {
-    scenarios: [
-      {
-        name: 'paused for 25 s after it acquired the lease, before it sends the token; another replica refreshes meanwhile',
-        expected: 'it sends nothing when it continues: one token call, served throughout',
-        run: pauseBeforeSending,
-      },
-    ],
-  },
-  {
-    scenarios: [
-      {
-        name: 'the write that acquires the lease takes 4 s',
-        expected:
-          'the lease is released at once, and the record that a refresh started is removed; served by one token call',
-        run: acquireLate,
       },
     ],
   },
@@ -117,28 +105,29 @@ async function pauseBeforeResponse(environment: TestEnvironment, pause: Pause): 
   };
 }
 
-async function pauseBeforeSending(environment: TestEnvironment): Promise<Measurement> {
+async function pauseUntilTakeover(environment: TestEnvironment): Promise<Measurement> {
   const [paused, other] = environment.replicas;
   await environment.connectExpired();
-  const unlock = await lockRow(environment);
+  const release = environment.simulator.hold({ on: 'token', kind: 'slow_after' });
   const waiting = call(paused);
-  await untilWaiting(environment);
+  await environment.untilTokenCalls(1);
   process.kill(paused.pid, 'SIGSTOP');
-  await unlock(); // the lease is acquired, but the process does not know
+  release();
   const traffic = environment.startTraffic({ replicas: [other], callers: 2 });
   const servedMs = await traffic.untilStatus(200);
   await delay(Math.max(0, LONG_PAUSE_MS - servedMs));
   process.kill(paused.pid, 'SIGCONT');
-  const { status } = await waiting;
-  const results = [...(await traffic.stop()), await call(paused)];
-  const { connected } = await environment.status();
+  const late = await waiting;
+  const results = [...(await traffic.stop()), late, await call(paused)];
   const { tokenCalls } = environment;
+  await environment.setTimeLeft(-60);
+  const refreshed = await Promise.all([call(other), call(paused)]);
   return {
-    measured: `${countByStatus(results)}; served by the other replica after ${seconds(servedMs)}; the paused call ${status}; token calls: ${tokenCalls}`,
+    measured: `${countByStatus(results)}; served by the other replica after ${seconds(servedMs)}; token calls: ${tokenCalls}; refreshed again: ${countByStatus(refreshed)}`,
     checks: {
-      'one token call': tokenCalls === 1,
+      'two token calls': tokenCalls === 2,
       'calls return only 503 and 200': haveStatus(results, 503, 200),
-      'still connected': connected,
+      'the tokens can be refreshed': haveStatus(refreshed, 200),
     },
   };
 }
@@ -169,47 +158,4 @@ async function pauseDuringSave(environment: TestEnvironment): Promise<Measuremen
       'still connected': (await environment.status()).connected,
     },
   };
-}
-
-async function acquireLate(environment: TestEnvironment): Promise<Measurement> {
-  const [first, other] = environment.replicas;
-  await environment.connectExpired();
-  const unlock = await lockRow(environment);
-  const waiting = call(first);
-  await untilWaiting(environment);
-  await delay(LATE_MS);
-  await unlock();
-  const traffic = environment.startTraffic({ replicas: [other], callers: 2 });
-  const servedMs = await traffic.untilStatus(200);
-  const results = [...(await traffic.stop()), await waiting];
-  const row = await environment.row();
-  const { tokenCalls } = environment;
-  return {
-    measured: `${countByStatus(results)}; served ${seconds(servedMs)} after the row was free; token calls: ${tokenCalls}`,
-    checks: {
-      'one token call': tokenCalls === 1,
-      'calls return only 503 and 200': haveStatus(results, 503, 200),
-      'no refresh is recorded as started': row.refresh_started_at === null,
-    },
-  };
-}
-
-/** Locks the connection's row, so that every write to it waits. Returns how to unlock it. */
-async function lockRow({ knex }: TestEnvironment): Promise<() => Promise<void>> {
-  const transaction = await knex.transaction();
-  await transaction('oauth_tokens')
-    .where({ organization_id: 'org' as OrganizationId })
-    .forUpdate();
-  return async () => {
-    await transaction.commit();
-  };
-}
-
-/** Resolves once a write waits for the row. */
-async function untilWaiting({ knex }: TestEnvironment): Promise<void> {
-  await until(async () => {
-    await delay(TRANSACTIONS_CACHED_MS);
-    const waiting = await knex('information_schema.innodb_trx').where({ trx_state: 'LOCK WAIT' });
-    return waiting.length > 0;
-  });
 }
