@@ -1,10 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { OrganizationId } from '../../src/models/connection.ts';
 import { until } from '../support/until.ts';
 import type { TestEnvironment } from './environment.ts';
-
-/** The server reads its list of transactions again only if nobody has read it for 0.1 s. */
-const TRANSACTIONS_CACHED_MS = 150;
 
 /** Locks the connection's row, so that every write to it waits. Returns how to unlock it. */
 export async function lockRow({ knex }: TestEnvironment): Promise<() => Promise<void>> {
@@ -17,11 +13,16 @@ export async function lockRow({ knex }: TestEnvironment): Promise<() => Promise<
   };
 }
 
-/** Resolves once a write waits for the row. */
+/**
+ * Resolves once the server executes a write to the connection, which cannot end while its row is locked. The table of
+ * transactions would say which one waits, but is read again only if nobody else has read it for 0.1 s.
+ */
 export async function untilWaiting({ knex }: TestEnvironment): Promise<void> {
   await until(async () => {
-    await delay(TRANSACTIONS_CACHED_MS);
-    const waiting = await knex('information_schema.innodb_trx').where({ trx_state: 'LOCK WAIT' });
+    const waiting = await knex('information_schema.processlist')
+      .whereRaw('db = DATABASE()')
+      .where('command', 'Execute')
+      .whereLike('info', 'update `oauth_tokens`%');
     return waiting.length > 0;
   });
 }
