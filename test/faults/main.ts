@@ -20,6 +20,10 @@ import { slowProvider } from './scenarios/slow-provider.ts';
 import { unknownOutcomes } from './scenarios/unknown-outcomes.ts';
 import { validTokens } from './scenarios/valid-tokens.ts';
 
+const MAX_CONCURRENT_GROUPS = 8;
+/** Beside busy processes, so that this process is not the one that is slow: it is Intuit, too. */
+const MAX_CONCURRENT_GROUPS_UNDER_LOAD = 3;
+
 process.setMaxListeners(50); // each child process is killed when this one exits
 
 const SERVERS = [
@@ -78,7 +82,9 @@ process.exit(results.some(({ state }) => state === 'FAILED') ? 1 : 0);
 
 async function runOnServer() {
   const server = await findServer();
-  const results = await runScenarios(selected, { serverUrl: server?.url, interruption, onResult });
+  const maxConcurrentGroups = load > 0 ? MAX_CONCURRENT_GROUPS_UNDER_LOAD : MAX_CONCURRENT_GROUPS;
+  const options = { serverUrl: server?.url, maxConcurrentGroups, interruption, onResult };
+  const results = await runScenarios(selected, options);
   return { results, version: server?.version };
 }
 

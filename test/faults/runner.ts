@@ -5,14 +5,14 @@ import type { TestEnvironment } from './environment.ts';
 import type { Scenario, ScenarioGroup, ScenarioResult } from './scenario.ts';
 import { withEnvironment } from './start-environment.ts';
 
-/** Each environment is two processes, a simulator and their callers. */
-const MAX_CONCURRENT_GROUPS = 8;
 /** Ends a scenario that waits for something that never happens: many times what it takes on a slow machine. */
 const TIMEOUT_MS = 300_000;
 
 interface RunOptions {
   /** The database server; undefined if none can be reached. */
   serverUrl: string | undefined;
+  /** Groups that run at once. Each has two processes of its own; the simulators and callers of all share this one. */
+  maxConcurrentGroups: number;
   /** Rejects when the user interrupts the run. */
   interruption: Promise<never>;
   onResult: (result: ScenarioResult) => void;
@@ -31,7 +31,7 @@ export async function runScenarios(groups: ScenarioGroup[], options: RunOptions)
     for (let group = pending.shift(); group; group = pending.shift()) await run(group);
   };
   const concurrent = groups.filter(({ isExclusive }) => !isExclusive);
-  await Promise.all(Array.from({ length: MAX_CONCURRENT_GROUPS }, () => runPending(concurrent)));
+  await Promise.all(Array.from({ length: options.maxConcurrentGroups }, () => runPending(concurrent)));
   await runPending(groups.filter(({ isExclusive }) => isExclusive));
   return groups.flatMap(({ scenarios }) => scenarios.flatMap((scenario) => results.get(scenario) ?? []));
 }

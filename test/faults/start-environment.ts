@@ -2,12 +2,17 @@ import { type IntuitSimulatorOptions, startIntuitSimulator } from '../../dev/int
 import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { migrateUp } from '../../src/db/migrations.ts';
 import { openKnex } from '../../src/db/session.ts';
+import { systemClock } from '../../src/utils/clock.ts';
+import { retry } from '../../src/utils/retry.ts';
 import { environment } from '../support/environment.ts';
 import { createOnServer } from '../support/own-database.ts';
 import { projectFile, runServer } from '../support/processes.ts';
 import { startTcpRelay } from '../support/tcp-relay.ts';
 import { startDatabaseServer } from './database-server.ts';
 import { TestEnvironment } from './environment.ts';
+
+/** How long a slow machine may take to connect to the database. */
+const START_MS = 60_000;
 
 export interface EnvironmentOptions {
   /** PROVIDER_TIMEOUT_MS; by default that of production. */
@@ -35,7 +40,7 @@ export async function withEnvironment(
     cleanUp.push(database.drop);
     const knex = openKnex(loadDatabaseConfig({ DATABASE_URL: database.url }));
     cleanUp.push(() => knex.destroy());
-    await migrateUp(knex);
+    await retry(() => migrateUp(knex), { clock: systemClock, timeoutMs: START_MS, isRetryable: isTooSlow });
     const simulator = await startIntuitSimulator(intuit);
     cleanUp.push(simulator.close);
     const relay = await startTcpRelay(simulator.urls.tokenUrl);
@@ -64,4 +69,8 @@ export async function withEnvironment(
     for (const step of cleanUp.reverse())
       await (async () => step())().catch((error) => process.stderr.write(`${error}\n`));
   }
+}
+
+function isTooSlow(error: unknown): boolean {
+  return (error as Error).name === 'KnexTimeoutError';
 }

@@ -66,7 +66,11 @@ async function runOnCluster(
     const ports = cluster.nodes.map(({ port }) => port);
     forwarder.pointTo(...(scenario.isOnAllNodes ? ports : ports.slice(0, 1)));
     const serverUrl = `mysql://root@127.0.0.1:${forwarder.port}/`;
-    await runScenarios([{ scenarios: [toScenario(scenario, cluster, forwarder)] }], { ...options, serverUrl });
+    await runScenarios([{ scenarios: [toScenario(scenario, cluster, forwarder)] }], {
+      ...options,
+      serverUrl,
+      maxConcurrentGroups: 1,
+    });
     return cluster.version;
   } catch (error) {
     options.onResult(withoutRun(scenario, 'FAILED', `the cluster failed: ${error}`));

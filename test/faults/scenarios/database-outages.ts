@@ -8,6 +8,8 @@ import { call } from '../traffic.ts';
 const SHORT_MS = 2_000;
 /** Longer than a lease: PROVIDER_TIMEOUT_MS and 5 s. */
 const LONG_MS = 18_000;
+/** Shorter than PROVIDER_TIMEOUT_MS: later, Intuit's responses would be lost. */
+const MAX_HELD_MS = 9_000;
 const ORGANIZATIONS = Array.from({ length: 14 }, (_, index) => `org-${index}`);
 
 /** The database fails between the rotation and the save of 14 connections, while another replica is under load. */
@@ -48,11 +50,14 @@ async function simulateOutage(
     await environment.connectExpired({ organization, realmId: `${1000 + index}` });
   }
   const releaseResponses = environment.relay.delayResponses('grant_type=refresh_token');
+  const calledAt = Date.now();
   const waiting = Promise.all(ORGANIZATIONS.map((organization) => call(refreshing, organization)));
   await environment.untilTokenCalls(ORGANIZATIONS.length);
 
   await database.stop(signal);
   releaseResponses();
+  const heldMs = Date.now() - calledAt;
+  if (heldMs > MAX_HELD_MS) throw new Error(`the machine is too slow: the responses arrived after ${seconds(heldMs)}`);
   const traffic = environment.startTraffic({
     replicas: [other],
     organizations: ORGANIZATIONS,
