@@ -8,8 +8,8 @@ import { call } from '../traffic.ts';
 const SHORT_MS = 2_000;
 /** Longer than a lease: PROVIDER_TIMEOUT_MS and 5 s. */
 const LONG_MS = 18_000;
-/** Shorter than PROVIDER_TIMEOUT_MS: later, Intuit's responses would be lost. */
-const MAX_HELD_MS = 9_000;
+/** How long the first response waits for the others: on a busy machine, some are sent only after the outage. */
+const MAX_HELD_MS = 3_000;
 const ORGANIZATIONS = Array.from({ length: 14 }, (_, index) => `org-${index}`);
 
 /** The database fails between the rotation and the save of 14 connections, while another replica is under load. */
@@ -50,14 +50,12 @@ async function simulateOutage(
     await environment.connectExpired({ organization, realmId: `${1000 + index}` });
   }
   const releaseResponses = environment.relay.delayResponses('grant_type=refresh_token');
-  const calledAt = Date.now();
   const waiting = Promise.all(ORGANIZATIONS.map((organization) => call(refreshing, organization)));
-  await environment.untilTokenCalls(ORGANIZATIONS.length);
-
+  await environment.untilTokenCalls(1);
+  await Promise.race([environment.untilTokenCalls(ORGANIZATIONS.length), delay(MAX_HELD_MS)]);
+  const held = environment.tokenCalls;
   await database.stop(signal);
   releaseResponses();
-  const heldMs = Date.now() - calledAt;
-  if (heldMs > MAX_HELD_MS) throw new Error(`the machine is too slow: the responses arrived after ${seconds(heldMs)}`);
   const traffic = environment.startTraffic({
     replicas: [other],
     organizations: ORGANIZATIONS,
@@ -79,7 +77,7 @@ async function simulateOutage(
   for (const organization of ORGANIZATIONS) await environment.setTimeLeft(-60, organization);
   const refreshed = await Promise.all(ORGANIZATIONS.map((organization) => call(other, organization)));
   return {
-    measured: `(${database.kind}) ${countByStatus(results)}; token calls: ${tokenCalls}; all served ${seconds(recoveryMs)} after the outage; ${maxLatency(results)}; refreshed again: ${countByStatus(refreshed)}`,
+    measured: `(${database.kind}) ${held} responses kept; ${countByStatus(results)}; token calls: ${tokenCalls}; all served ${seconds(recoveryMs)} after the outage; ${maxLatency(results)}; refreshed again: ${countByStatus(refreshed)}`,
     checks: {
       'one token call per connection': tokenCalls === ORGANIZATIONS.length,
       'calls return only 503 and 200': haveStatus(results, 503, 200),
