@@ -128,7 +128,7 @@ export function buildServices(dependencies: ServiceDependencies) {
   const cooldown = new RefreshCooldown(clock);
   const leases = new RefreshLeases({ tokens, backgroundTasks, clock });
   const saver = new RefreshSaver({ ...shared, revoker });
-  const failover = new FailoverRestorer({ saver, backgroundTasks, clock });
+  const failover = new FailoverRestorer({ saver, backgroundTasks, clock, logger });
   session.servers.addListener(failover);
   const schedule = new MaintenanceSchedule({ strategies, clock });
   const failures = new RefreshFailures({ ...shared, leases, saver, schedule, cooldown, metrics });

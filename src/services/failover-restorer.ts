@@ -1,3 +1,4 @@
+import type { Logger } from '../observability/logger.ts';
 import type { BackgroundTasks } from '../utils/background-tasks.ts';
 import type { Clock } from '../utils/clock.ts';
 import { retry } from '../utils/retry.ts';
@@ -8,6 +9,7 @@ interface Dependencies {
   saver: RefreshSaver;
   backgroundTasks: BackgroundTasks;
   clock: Clock;
+  logger: Logger;
 }
 
 /**
@@ -19,16 +21,18 @@ export class FailoverRestorer {
   private readonly saver: RefreshSaver;
   private readonly backgroundTasks: BackgroundTasks;
   private readonly clock: Clock;
+  private readonly logger: Logger;
   private failovers = 0;
   private settledAtMs = Number.NEGATIVE_INFINITY;
   private isRestoring = false;
   private isReconnecting = false;
   private isStopping = false;
 
-  constructor({ saver, backgroundTasks, clock }: Dependencies) {
+  constructor({ saver, backgroundTasks, clock, logger }: Dependencies) {
     this.saver = saver;
     this.backgroundTasks = backgroundTasks;
     this.clock = clock;
+    this.logger = logger;
   }
 
   /** False while the database may lack responses that were saved before a failover: no token may be sent. */
@@ -41,6 +45,8 @@ export class FailoverRestorer {
   }
 
   onOtherServer(): void {
+    const event = 'database.other_server';
+    if (this.isSettled) this.logger.warn({ event }, event); // once, although an address may lead to both for a while
     this.failovers += 1;
     this.settledAtMs = this.clock.monotonicMs() + SETTLE_MS;
     if (!this.isRestoring) void this.backgroundTasks.run(this.restore());

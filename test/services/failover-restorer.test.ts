@@ -151,17 +151,19 @@ describeEachDatabase('after a failover of the database that lost the last commit
   }
 });
 
-it('restores everything again if another failover happens meanwhile', async () => {
+it('restores everything again if another failover happens meanwhile, and logs both as one', async () => {
   const restoreAll = jest.fn(async () => {
     if (restoreAll.mock.calls.length === 1) failover.onOtherServer();
     expect(failover.isSettled).toBe(false);
   });
   let nowMs = 0;
+  const warn = jest.fn();
   const backgroundTasks = new BackgroundTasks();
   const failover = new FailoverRestorer({
     saver: { restoreAll } as unknown as RefreshSaver,
     backgroundTasks,
     clock: { monotonicMs: () => nowMs } as never,
+    logger: { warn } as never,
   });
   expect(failover.isSettled).toBe(true);
   failover.onOtherServer();
@@ -171,4 +173,8 @@ it('restores everything again if another failover happens meanwhile', async () =
   expect(failover.isSettled).toBe(false);
   nowMs = SETTLE_MS;
   expect(failover.isSettled).toBe(true);
+  expect(warn).toHaveBeenCalledTimes(1);
+  failover.onOtherServer();
+  expect(warn).toHaveBeenCalledTimes(2);
+  await backgroundTasks.drain();
 });
