@@ -2,7 +2,7 @@ import type { Logger } from '../observability/logger.ts';
 import type { BackgroundTasks } from '../utils/background-tasks.ts';
 import type { Clock } from '../utils/clock.ts';
 import { retry } from '../utils/retry.ts';
-import { SETTLE_MS } from './refresh-policy.ts';
+import { MAX_SETTLE_MS, SETTLE_MS } from './refresh-policy.ts';
 import type { RefreshSaver } from './refresh-saver.ts';
 
 interface Dependencies {
@@ -23,7 +23,7 @@ export class FailoverRestorer {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private failovers = 0;
-  private settledAtMs = Number.NEGATIVE_INFINITY;
+  private failedOverAtMs = Number.NEGATIVE_INFINITY;
   private isRestoring = false;
   private isReconnecting = false;
   private isStopping = false;
@@ -37,7 +37,8 @@ export class FailoverRestorer {
 
   /** False while the database may lack responses that were saved before a failover: no token may be sent. */
   get isSettled(): boolean {
-    return !this.isRestoring && this.clock.monotonicMs() >= this.settledAtMs;
+    const sinceMs = this.clock.monotonicMs() - this.failedOverAtMs;
+    return sinceMs >= (this.isRestoring ? MAX_SETTLE_MS : SETTLE_MS);
   }
 
   stop(): void {
@@ -48,7 +49,7 @@ export class FailoverRestorer {
     const event = 'database.other_server';
     if (this.isSettled) this.logger.warn({ event }, event); // once, although an address may lead to both for a while
     this.failovers += 1;
-    this.settledAtMs = this.clock.monotonicMs() + SETTLE_MS;
+    this.failedOverAtMs = this.clock.monotonicMs();
     if (!this.isRestoring) void this.backgroundTasks.run(this.restore());
   }
 

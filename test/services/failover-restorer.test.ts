@@ -3,7 +3,7 @@ import type { Context } from '../../src/context.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import type { ActiveConnection } from '../../src/models/connection.ts';
 import { FailoverRestorer } from '../../src/services/failover-restorer.ts';
-import { SETTLE_MS } from '../../src/services/refresh-policy.ts';
+import { MAX_SETTLE_MS, SETTLE_MS } from '../../src/services/refresh-policy.ts';
 import type { RefreshResult } from '../../src/services/refresh-result.ts';
 import type { RefreshSaver } from '../../src/services/refresh-saver.ts';
 import { BackgroundTasks } from '../../src/utils/background-tasks.ts';
@@ -149,6 +149,21 @@ describeEachDatabase('after a failover of the database that lost the last commit
   async function find(organization: string): Promise<ActiveConnection> {
     return (await harness.home.tokens.findCurrent(harness.key(organization))) as ActiveConnection;
   }
+});
+
+it('refreshes again after a minute, even if a row cannot be written back', () => {
+  let nowMs = 0;
+  const failover = new FailoverRestorer({
+    saver: { restoreAll: () => new Promise(() => undefined) } as unknown as RefreshSaver,
+    backgroundTasks: new BackgroundTasks(),
+    clock: { monotonicMs: () => nowMs } as never,
+    logger: { warn: () => undefined } as never,
+  });
+  failover.onOtherServer();
+  nowMs = MAX_SETTLE_MS - 1;
+  expect(failover.isSettled).toBe(false);
+  nowMs = MAX_SETTLE_MS;
+  expect(failover.isSettled).toBe(true);
 });
 
 it('restores everything again if another failover happens meanwhile, and logs both as one', async () => {
