@@ -136,10 +136,10 @@ describe('the process', () => {
   });
 
   it('exits with 0 at SIGTERM as the README starts it: without a process in between that would not pass the signal on', async () => {
-    const [, options, script = ''] =
-      /^node (.*) (dist\/\S+)/m.exec(readFileSync(projectFile('README.md'), 'utf8')) ?? [];
-    expect(script).toBe(SERVER);
-    const server = await runServer(env, { args: [...(options ?? '').split(' '), projectFile(script)] });
+    const [, command = ''] = /^node (.* dist\/\S+)/m.exec(readFileSync(projectFile('README.md'), 'utf8')) ?? [];
+    const args = command.split(' ');
+    expect(args.at(-1)).toBe(SERVER);
+    const server = await runServer(env, { args: args.map((arg) => (arg.endsWith('.js') ? projectFile(arg) : arg)) });
     expect(await server.kill('SIGTERM')).toBe(0);
     expect(server.stdout()).toContain('"msg":"stopped"');
   });
