@@ -28,7 +28,7 @@ const CALLS: [share: number, call: () => Partial<Dispatcher.RequestOptions> & { 
 const LEAVING = 0.002;
 const MAX_STAY_MS = 1_000;
 
-/** Callers that send slightly more than the limits allow, and wait when they are told to. */
+/** Callers that send slightly more than the limits allow, and respect `Retry-After`. */
 export class Callers {
   /** Responses by status, calls abandoned by their caller as `left`, and failed connections as `failed`. */
   readonly outcomes = new Map<string, number>();

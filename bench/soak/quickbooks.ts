@@ -15,5 +15,6 @@ const { origin } = await startIntuitSimulator({
   limits: INTUIT_LIMITS,
   keptCalls: 0,
 });
+// As the service logs it: the line by which `runServer` finds the port.
 console.log(JSON.stringify({ address: { port: Number(new URL(origin).port) }, msg: 'listening' }));
 process.once('SIGTERM', () => process.exit(0));

@@ -13,7 +13,7 @@ export interface MysqlKnexConfig extends Knex.Config {
   sessionUse: SessionUse;
   /** A connection on which nothing arrives for this time during a statement is closed; absent: no limit. */
   statementTimeoutMs: number | undefined;
-  /** Is told which servers connections reach; absent if nobody wants to know. */
+  /** Is notified of the servers that connections reach; absent for migrations. */
   servers?: ServerWatch;
 }
 
@@ -23,7 +23,7 @@ interface PooledConnection extends Connection {
   /** Why it must not be used again. */
   __knex__disposed?: unknown;
   epoch: Epoch;
-  /** What it reached; absent if nobody wants to know. */
+  /** Identifies the server that it reached; absent for migrations. */
   server?: string;
 }
 
@@ -99,7 +99,7 @@ export class MysqlClient extends Mysql2Client {
     return this.config as MysqlKnexConfig;
   }
 
-  /** Pins the connection's settings, and tells which server it reached. */
+  /** Pins the connection's settings, and records which server it reached. */
   private async prepare(connection: PooledConnection): Promise<void> {
     const run: Run = async (sql) => {
       const [rows] = await send(connection, { sql }, CONNECT_STATEMENT_TIMEOUT_MS);

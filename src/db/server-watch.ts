@@ -1,4 +1,4 @@
-/** What is told about the servers that connections reach. */
+/** Is notified of changes of the servers that connections reach. */
 export interface ServerListener {
   /** A new connection reached another server than the ones before: after a failover, which may have lost the latest commits. */
   onOtherServer(): void;

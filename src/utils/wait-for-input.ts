@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts';
 
-/** Input that arrived during a pause of the process is read within so many iterations of the event loop. */
+/** Input that arrived during a pause of the process is read in at most so many iterations of the event loop. */
 const TURNS = 50;
 
 /**

@@ -86,7 +86,7 @@ describe('npm run connections', () => {
     expect(JSON.parse((await operator.run('events', 'acme', '--limit', '1', '--json')).stdout)).toMatchObject([
       { type: 'disconnected', actor: 'billing' },
     ]);
-    expect((await operator.run('events', 'nobody')).stdout).toBe('0 events.\n');
+    expect((await operator.run('events', 'unconnected')).stdout).toBe('0 events.\n');
   });
 
   describe('disconnect', () => {
@@ -357,8 +357,8 @@ describe('npm run connections', () => {
   });
 
   it.each([
-    [['show', 'nobody'], /^nobody has no connection to quickbooks\.\n$/],
-    [['disconnect', 'nobody', '--yes'], /^nobody has no connection/],
+    [['show', 'unconnected'], /^unconnected has no connection to quickbooks\.\n$/],
+    [['disconnect', 'unconnected', '--yes'], /^unconnected has no connection/],
     [['show'], /^error: missing required argument 'organization'\n$/],
     [['show', 'a.b'], /^error: .* 'a\.b' is invalid .*36 characters.*\n$/],
     [['list', '--state', 'gone'], /^error: .*Allowed choices are active, lost, refresh_failing, expiring\.\n$/],

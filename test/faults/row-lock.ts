@@ -15,7 +15,7 @@ export async function lockRow({ knex }: TestEnvironment): Promise<() => Promise<
 
 /**
  * Resolves once the server executes a write to the connection, which cannot end while its row is locked. The table of
- * transactions would say which one waits, but is read again only if nobody else has read it for 0.1 s.
+ * transactions would say which one waits, but is read again only if no other client has read it for 0.1 s.
  */
 export async function untilWaiting({ knex }: TestEnvironment): Promise<void> {
   await until(async () => {

@@ -101,7 +101,7 @@ describe('the simulator’s API, like QuickBooks,', () => {
     expect([plain.headers.get('content-encoding'), (await plain.text()).length]).toEqual([null, text.length]);
   });
 
-  it('keeps no more calls than it is told to', async () => {
+  it('keeps no more calls than the setting says', async () => {
     client.simulator.settings.keptCalls = 2;
     const { access_token } = await client.connect();
     await statuses(access_token, 3);
