@@ -86,6 +86,11 @@ describe('the image', () => {
     expect(sources).toEqual(expect.arrayContaining(JSON.parse(read('tsconfig.build.json')).include));
   });
 
+  it('begins with one base image, named by its digest', () => {
+    const bases = new Set(stages.map((stage) => stage.split(/\s/)[0]));
+    expect([...bases]).toEqual([expect.stringMatching(/^node:24\.\d+\.\d+-bookworm-slim@sha256:[0-9a-f]{64}$/)]);
+  });
+
   it('contains what its commands run', () => {
     const scripts = [manifest.scripts.start, manifest.scripts.worker, manifest.scripts.migrate];
     const files = scripts.flatMap((script: string) =>
@@ -102,7 +107,7 @@ describe('the image', () => {
 
   it('has a version of Node that the service supports', () => {
     const [, oldest] = /^>=(\d+)\./.exec(manifest.engines.node) ?? [];
-    for (const stage of stages) expect(Number(/^node:(\d+)-/.exec(stage)?.[1])).toBeGreaterThan(Number(oldest));
+    for (const stage of stages) expect(Number(/^node:(\d+)\./.exec(stage)?.[1])).toBeGreaterThan(Number(oldest));
   });
 });
 
