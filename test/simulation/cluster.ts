@@ -62,6 +62,13 @@ export class Cluster {
     }
   }
 
+  /** Runs them in one process, if there is anything to do. */
+  async runDueJobs(): Promise<void> {
+    if (!(await this.implementation.hasDueJobs())) return;
+    const running = this.slots.filter((process) => process !== undefined);
+    if (running.length > 0) await this.runJobsOf(this.random.pick(running));
+  }
+
   crash(replica: Replica): void {
     const slot = this.slots.findIndex((process) => process?.replica === replica);
     if (slot >= 0) this.end(slot, this.random.uniform(5 * SECOND, MINUTE));

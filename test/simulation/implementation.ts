@@ -26,6 +26,8 @@ export interface Implementation {
   startProcess(replica: Replica): Instance;
   /** Returns what is stored, even during an outage of the database. */
   read(organizationId: string): Promise<StoredConnection | undefined>;
+  /** True if background jobs have something to do now. */
+  hasDueJobs(): Promise<boolean>;
   /** A node of the database begins to lag: it keeps the rows of this instant. */
   beginLag(): Promise<void>;
   close(): Promise<void>;

@@ -17,6 +17,7 @@ export function openNaive(environment: Environment): Implementation {
   return {
     startProcess: (replica) => new NaiveInstance(environment, rows, replica),
     read: async (organizationId) => rows.get(organizationId),
+    hasDueJobs: async () => false,
     beginLag: async () => undefined,
     close: async () => undefined,
   };

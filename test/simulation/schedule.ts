@@ -14,8 +14,12 @@ export interface RunSize {
   replicas: number;
   /** Multiplies the frequency of all faults. */
   faultRate: number;
+  /** How often the background jobs of all processes run at the same time, on average. */
   jobIntervalMs: number;
 }
+
+/** How often one process looks for what is due: less often than in the service, where each does so every few seconds. */
+const DUE_JOBS_MS = 10 * MINUTE;
 
 /** The last days of a run have no new faults, so that connections can recover. */
 const FAULT_FREE_MS = 4 * DAY;
@@ -115,6 +119,7 @@ export function scheduleEvents(size: RunSize, { time, random, faults, cluster, c
 
   function scheduleProcessEvents(): void {
     repeat('jobs', jobIntervalMs, () => cluster.runJobs(), endsAt);
+    repeat('due jobs', DUE_JOBS_MS, () => cluster.runDueJobs(), endsAt);
     repeat('crash', (2 * DAY) / faultRate, () => cluster.crashRandom());
     repeat('deploy', (3 * DAY) / faultRate, () => cluster.deploy());
     repeat('pause', DAY / faultRate, (stream) => {

@@ -19,6 +19,13 @@ import { type Mistake, SimulatedStrategy } from './simulated-strategy.ts';
 
 const STATE_SECRETS = ['state-secret-of-the-simulation-0123456789'];
 
+/** The columns that say when a background job has something to do. */
+const DUE = [
+  ['oauth_tokens', 'next_maintenance_at'],
+  ['pending_revocations', 'next_attempt_at'],
+  ['pending_grants', 'next_attempt_at'],
+];
+
 /** This service, on one SQLite database that stands for all nodes. @param mistake to be detected */
 export async function openService(environment: Environment, mistake?: Mistake): Promise<Implementation> {
   const { time } = environment;
@@ -36,6 +43,15 @@ export async function openService(environment: Environment, mistake?: Mistake): 
     return row && toStored(row, cipher);
   };
 
+  const due = DUE.map(([table, column]) => `SELECT 1 FROM ${table} WHERE ${column} <= ?`).join(' UNION ALL ');
+  const hasDueJobs = async (): Promise<boolean> => {
+    const rows: unknown[] = await knex.raw(
+      `SELECT EXISTS (${due}) AS isDue`,
+      DUE.map(() => time.now),
+    );
+    return (rows[0] as { isDue: number }).isDue === 1;
+  };
+
   return {
     startProcess: (replica) => {
       const session = new SimulatedSession({
@@ -49,6 +65,7 @@ export async function openService(environment: Environment, mistake?: Mistake): 
       return startProcess(environment, replica, { session, encryptionKeys, mistake });
     },
     read: (organizationId) => time.pauseDuring(read(organizationId)),
+    hasDueJobs: () => time.pauseDuring(hasDueJobs()),
     beginLag: () => time.pauseDuring(laggingCopy.copy()),
     close: async () => {
       await Promise.all([knex.destroy(), laggingCopy.knex.destroy()]);

@@ -5,7 +5,7 @@ import { hasExpectedReason, isAvoidable, type Totals, totalsOf } from './totals.
 import { HOUR } from './virtual-time.ts';
 
 /** Long enough for unused refresh tokens to expire. */
-export const SHARD_SIZE = { connections: 50, days: 110, replicas: 3, faultRate: 1, jobIntervalMs: HOUR };
+export const SHARD_SIZE = { connections: 50, days: 110, replicas: 3, faultRate: 1, jobIntervalMs: 4 * HOUR };
 /** One shard in this many has a provider with a grace period. */
 const GRACE_ONE_IN = 5;
 
