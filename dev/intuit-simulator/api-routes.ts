@@ -23,6 +23,8 @@ const COMPRESSED_BYTES = 8 * 1024;
 export interface ApiSettings {
   /** If absent, calls are not limited. */
   limits?: ThrottleLimits;
+  /** How long ago a call that is handled now can have arrived, in milliseconds. Default: 0. */
+  lateMs?: () => number;
 }
 
 interface Dependencies {
@@ -74,8 +76,10 @@ export function apiRoutes({ serve, grants, companies, settings, now }: Dependenc
     if (token === undefined || realmId === undefined) return tokenFault(token ?? '');
     if (companies.nameOf(realmOf(req)) === undefined) return companyFault();
     if (realmId !== realmOf(req)) return authorizationFault(token, now());
-    const { limits } = settings;
-    return limits && !throttle.accepts(realmId, limits, now().getTime()) ? throttleFault() : undefined;
+    const { limits, lateMs } = settings;
+    const handledAt = now().getTime();
+    const call = { realmId, handledAt, arrivedAt: handledAt - (lateMs?.() ?? 0) };
+    return limits && !throttle.accepts(call, limits) ? throttleFault() : undefined;
   }
 
   function companyInfo(req: Request): SimulatedResponse {
