@@ -65,8 +65,9 @@ import { BackgroundTasks } from './utils/background-tasks.ts';
 import { type Clock, systemClock } from './utils/clock.ts';
 import { MemoryBudget } from './utils/memory-budget.ts';
 
-/** What the bodies of all requests that are being processed may occupy together. */
-const BODY_MEMORY_BYTES = 64 * 1024 * 1024;
+const MIB = 1024 * 1024;
+/** What the bodies of all requests that are being processed may occupy together, and those of one organization at the gateway. */
+const BODY_MEMORY = { maxBytes: 64 * MIB, maxBytesPerOwner: 32 * MIB };
 
 /** What the services are built on. */
 export interface ServiceDependencies {
@@ -248,7 +249,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
   });
   const { encryptionKey, healthDatastore } = services;
   const health = new Health({ database: healthDatastore, encryptionKey, clock, logger });
-  const bodyMemory = new MemoryBudget(BODY_MEMORY_BYTES);
+  const bodyMemory = new MemoryBudget(BODY_MEMORY);
   const gateway = new Gateway({
     ...services,
     proofs: new ConnectionProofs(services),

@@ -58,14 +58,14 @@ export class Gateway {
 
   /**
    * Sends a call and passes the response on; sends it once more with a refreshed token if the provider rejects the first.
-   * @throws AppError as `TokenManager.accessToken`; `rate_limited`, `payload_too_large`; `outcome_unknown` for a POST without a
-   * response; `provider_error` if the refreshed token is rejected as well
+   * @throws AppError as `TokenManager.accessToken`, `readBody`; `rate_limited`, `payload_too_large`; `outcome_unknown` for a POST
+   * without a response; `provider_error` if the refreshed token is rejected as well
    */
   async forward(call: GatewayCall): Promise<void> {
     const opened = await this.tokenManager.accessToken(call);
     if (!opened.connection.lastVerifiedAt) await this.proofs.prove(opened.connection);
     if (!call.source) return this.sendTwice(call, opened, undefined);
-    const body = await readBody(call.source, this.bodyMemory);
+    const body = await readBody(call.source, { budget: this.bodyMemory, owner: call.organizationId });
     try {
       return await this.sendTwice(call, await this.reopen(call, opened, body), body.content);
     } finally {

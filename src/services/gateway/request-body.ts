@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { ByteBlocks } from '../../utils/byte-blocks.ts';
 import type { MemoryBudget } from '../../utils/memory-budget.ts';
 import { callerLeft } from './caller-left.ts';
 import { StreamedBody } from './streamed-body.ts';
@@ -15,25 +16,36 @@ export interface RequestBody {
   release(): void;
 }
 
+/** Where the memory for a body comes from. */
+interface BodyMemory {
+  budget: MemoryBudget;
+  /** Whose share of the budget it is. */
+  owner: string;
+}
+
 /**
  * Reads a body, or only its beginning if it is large.
- * @throws AppError `service_unavailable` if too many bodies are in memory
+ * @throws AppError `service_unavailable` if too many bodies are in memory, of all callers or of the owner
  */
-export async function readBody(source: IncomingMessage, memory: MemoryBudget): Promise<RequestBody> {
+export async function readBody(source: IncomingMessage, { budget, owner }: BodyMemory): Promise<RequestBody> {
   const length = lengthOf(source);
   if (length === 0) return { content: Buffer.alloc(0), release: () => undefined };
-  const bytes = length === undefined ? MAX_KEPT_BYTES + STREAM_BYTES : length > MAX_KEPT_BYTES ? STREAM_BYTES : length;
-  memory.reserve(bytes);
+  let bytes = length === undefined ? MAX_KEPT_BYTES + STREAM_BYTES : length > MAX_KEPT_BYTES ? STREAM_BYTES : length;
+  budget.reserve(bytes, owner);
   try {
     const isLarge = length !== undefined && length > MAX_KEPT_BYTES;
-    const content = isLarge ? new StreamedBody(source, []) : await keepOrStream(source);
+    const content = isLarge ? new StreamedBody(source) : await keepOrStream(source, length);
+    if (!(content instanceof StreamedBody)) {
+      budget.release(bytes - content.length, owner); // if its length was not known
+      bytes = content.length;
+    }
     const release = () => {
       if (content instanceof StreamedBody) content.destroy();
-      memory.release(bytes);
+      budget.release(bytes, owner);
     };
     return { content, release };
   } catch (error) {
-    memory.release(bytes);
+    budget.release(bytes, owner);
     throw error;
   }
 }
@@ -44,24 +56,22 @@ function lengthOf({ headers }: IncomingMessage): number | undefined {
   return Number(headers['content-length'] ?? 0);
 }
 
-async function keepOrStream(source: IncomingMessage): Promise<Buffer | StreamedBody> {
+async function keepOrStream(source: IncomingMessage, length: number | undefined): Promise<Buffer | StreamedBody> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const kept = new ByteBlocks(length);
     if (source.destroyed) return reject(callerLeft());
     source.on('data', onData).on('end', onEnd).on('error', onLeft).on('close', onLeft);
 
     function onData(chunk: Buffer): void {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size <= MAX_KEPT_BYTES) return;
+      kept.append(chunk);
+      if (kept.size <= MAX_KEPT_BYTES) return;
       stop();
       source.pause();
-      resolve(new StreamedBody(source, chunks));
+      resolve(new StreamedBody(source, kept.take()));
     }
     function onEnd(): void {
       stop();
-      resolve(Buffer.concat(chunks, size));
+      resolve(kept.take());
     }
     function onLeft(): void {
       stop();
