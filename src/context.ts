@@ -139,7 +139,15 @@ export function buildServices(dependencies: ServiceDependencies) {
   const states = new OAuthStates(stateSecrets, clock);
   const confirmations = new Confirmations(stateSecrets);
   const changes = new ConnectionChanges({ ...shared, revoker, backgroundTasks });
-  const completer = new GrantCompleter({ ...shared, grants, consumedStates, revoker, changes, needsConfirmation });
+  const completer = new GrantCompleter({
+    ...shared,
+    grants,
+    consumedStates,
+    revoker,
+    changes,
+    needsConfirmation,
+    companyLimiter,
+  });
   const receiver = new GrantReceiver({ ...shared, grants, completer, revoker, backgroundTasks });
   const flow = { ...shared, events, consumedStates, states, confirmations };
   const callbackFlow = new CallbackFlow({ ...flow, receiver, failures: new ConnectFailures(flow), frontendUrl });

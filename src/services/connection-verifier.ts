@@ -81,6 +81,9 @@ export class ConnectionVerifier {
     } catch (error) {
       if (hasCode(error, 'rate_limited')) return 'provider_down'; // by the limits of this company
       if (!isProviderError(error)) throw error;
+      if (error.details.status === 429) {
+        this.companyLimiter?.pause(strategy, connection.realmId, error.details.retryAfterSeconds);
+      }
       return error.failure === 'rejected' ? error : 'provider_down';
     }
   }

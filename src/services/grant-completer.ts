@@ -12,6 +12,7 @@ import { isProviderError } from '../strategies/provider-error.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import { type Clock, fromNow } from '../utils/clock.ts';
 import type { ConnectionChanges } from './connection-changes.ts';
+import type { CompanyLimiter } from './gateway/company-limiter.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
 
 /** How long the frontend may take to confirm a connection. */
@@ -37,6 +38,8 @@ interface Dependencies {
   logger: Logger;
   /** Whether a connection takes effect only after the frontend has confirmed it. */
   needsConfirmation: boolean;
+  /** Counts the calls that verify a company; absent if they are not limited. */
+  companyLimiter?: CompanyLimiter | undefined;
 }
 
 /** Makes stored grants connections, or ends them. Every step can be repeated, by any process. */
@@ -50,6 +53,7 @@ export class GrantCompleter {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly needsConfirmation: boolean;
+  private readonly companyLimiter: CompanyLimiter | undefined;
 
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
@@ -61,6 +65,7 @@ export class GrantCompleter {
     this.clock = dependencies.clock;
     this.logger = dependencies.logger;
     this.needsConfirmation = dependencies.needsConfirmation;
+    this.companyLimiter = dependencies.companyLimiter;
   }
 
   /** The callback names the company unsigned, through the browser: only a call with the new token proves it. */
@@ -68,8 +73,11 @@ export class GrantCompleter {
     const { organizationId, system, realmId, tokens } = grant;
     if (tokens.accessTokenExpiresAt <= this.clock.now()) return { kind: 'unproven' };
     const accessToken = this.cipher.decryptAccessToken(grant, tokens);
+    const strategy = this.strategies.get(system);
     try {
-      const { name } = await this.strategies.get(system).readCompany(realmId, accessToken);
+      const { name } = await strategy.readCompany(realmId, accessToken);
+      // Counted only now: a callback that names a company of others must not take its turns.
+      this.companyLimiter?.count(strategy, realmId);
       return { kind: 'proven', name };
     } catch (error) {
       if (!isProviderError(error)) throw error;

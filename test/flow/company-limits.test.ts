@@ -6,6 +6,7 @@ import { SECONDS, useHarness } from '../support/harness.ts';
 import { readMetrics } from '../support/metrics.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
+import { status } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
 const PER_SECOND = 5;
@@ -22,7 +23,7 @@ describe('calls to one company', () => {
   beforeEach(async () => {
     harness.clock.stop();
     organizations += 1;
-    company = await harness.connect(org());
+    company = await connectBefore(org());
   });
 
   it('are sent at once up to the limit per second, and then wait for their turn', async () => {
@@ -48,7 +49,7 @@ describe('calls to one company', () => {
   });
 
   it('count together if two organizations use the company', async () => {
-    await harness.connect('another', company);
+    await connectBefore('another', company);
     const statuses = [callTimes(PER_SECOND), callTimes(1, 'another')];
     await until(async () => (await metric(GAUGE)) === 1);
     await until(() => sent() === PER_SECOND);
@@ -57,7 +58,7 @@ describe('calls to one company', () => {
   });
 
   it('do not wait for those to another company', async () => {
-    await harness.connect('elsewhere');
+    await connectBefore('elsewhere');
     expect(await callTimes(PER_SECOND)).toEqual(Array(PER_SECOND).fill(200));
     expect(await callTimes(PER_SECOND, 'elsewhere')).toEqual(Array(PER_SECOND).fill(200));
   });
@@ -111,6 +112,28 @@ describe('calls to one company', () => {
     expect(sent()).toBe(PER_SECOND + 1);
   });
 
+  it('count those of a connect, which does not wait for them', async () => {
+    expect(await callTimes(PER_SECOND)).toEqual(Array(PER_SECOND).fill(200));
+    const waiting = callTimes(PER_SECOND - 1);
+    await until(async () => (await metric(GAUGE)) === PER_SECOND - 1);
+    await harness.connect('another', company); // with the last turn of the next second
+    const { company_name } = await status(harness.service, 'another');
+    expect(company_name).toEqual(expect.any(String));
+    const rejected = await call(harness.service, org());
+    expect(await expectOwnError(rejected, 429, 'rate_limited')).toBe('3');
+    harness.clock.advance(WINDOW);
+    expect(await waiting).toEqual(Array(PER_SECOND - 1).fill(200));
+  });
+
+  it('are not sent after a 429 that a verification of the company got', async () => {
+    await harness.set(org(), { last_verified_at: null });
+    harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 429, retryAfter: 7 });
+    await expectOwnError(await call(harness.service, org()), 503, 'provider_unavailable');
+    await harness.set(org(), { last_verified_at: harness.clock.now() });
+    expect(await expectOwnError(await call(harness.service, org()), 429, 'rate_limited')).toBe('7');
+    expect(sent()).toBe(1);
+  });
+
   it('that is abandoned by its caller while it waits is not sent', async () => {
     await callTimes(PER_SECOND);
     const leaving = new AbortController();
@@ -129,6 +152,13 @@ describe('calls to one company', () => {
 
   function org(): string {
     return `org-${organizations}`;
+  }
+
+  /** Connects so long ago that the call which proved the company no longer counts. */
+  async function connectBefore(organization: string, realmId?: string): Promise<string> {
+    const connected = await harness.connect(organization, realmId);
+    harness.clock.advance(61 * SECONDS);
+    return connected;
   }
 
   async function callTimes(times: number, organization = org()): Promise<number[]> {

@@ -6,10 +6,14 @@ import type { RedisConnection } from '../../src/redis/redis-connection.ts';
 import { CompanyLimiter, TurnMissedError } from '../../src/services/gateway/company-limiter.ts';
 import { LocalCallSchedule } from '../../src/services/gateway/local-call-schedule.ts';
 import { SharedCallSchedule } from '../../src/services/gateway/shared-call-schedule.ts';
-import { systemClock } from '../../src/utils/clock.ts';
+import { type Clock, systemClock } from '../../src/utils/clock.ts';
 import { TestClock } from '../support/test-clock.ts';
 
 const LIMITS = { perSecond: 10, perMinute: 500 };
+const COMPANY = '1' as RealmId;
+const PROVIDER = { system: 'quickbooks', profile: { title: 'QuickBooks', api: { limits: LIMITS } } } as Parameters<
+  CompanyLimiter['run']
+>[0];
 /** How much longer than another a call may take to arrive. */
 const NETWORK_MS = 100;
 
@@ -35,24 +39,27 @@ describe('the turns of calls to a company', () => {
   });
 
   it('are given to a call three times, which is rejected after that', async () => {
-    const limiter = new CompanyLimiter({
-      schedule: new LocalCallSchedule(systemClock),
-      clock: systemClock,
-      metrics: createMetrics(),
-    });
+    const limiter = createLimiter(systemClock);
     let times = 0;
     const send = async () => {
       times += 1;
       throw new TurnMissedError();
     };
-    const provider = { system: 'quickbooks', profile: { title: 'QuickBooks', api: { limits: LIMITS } } } as Parameters<
-      CompanyLimiter['run']
-    >[0];
-    await expect(limiter.run(provider, '1' as RealmId, send)).rejects.toMatchObject({
+    await expect(limiter.run(PROVIDER, COMPANY, send)).rejects.toMatchObject({
       code: 'rate_limited',
       retryAfterSeconds: 1,
     });
     expect(times).toBe(3);
+  });
+
+  it('are not given for longer than an hour, whatever Retry-After says', async () => {
+    const clock = new TestClock();
+    clock.stop();
+    const limiter = createLimiter(clock);
+    limiter.pause(PROVIDER, COMPANY, 1e9);
+    await expect(limiter.acquire(PROVIDER, COMPANY)).rejects.toMatchObject({ retryAfterSeconds: 3_600 });
+    clock.advance(3_600_000);
+    await limiter.acquire(PROVIDER, COMPANY);
   });
 });
 
@@ -94,6 +101,10 @@ describe('the turns that replicas share through Redis', () => {
     expect(await reserve()).toEqual(turn(1_500 + 1_200 - 2_001));
   });
 });
+
+function createLimiter(clock: Clock): CompanyLimiter {
+  return new CompanyLimiter({ schedule: new LocalCallSchedule(clock), clock, metrics: createMetrics() });
+}
 
 /** When calls that are requested at random times arrive, in order: sent within their turns, after different times on the way. */
 function arrivalsOf(calls: { pause: number; delay: number; way: number }[]): number[] {

@@ -1,13 +1,14 @@
 import { AppError } from '../../errors.ts';
 import type { RealmId } from '../../models/connection.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import type { AccountingStrategy } from '../../strategies/accounting-strategy.ts';
+import type { AccountingStrategy, CompanyLimits } from '../../strategies/accounting-strategy.ts';
 import type { Clock } from '../../utils/clock.ts';
-import { parseRetryAfter } from '../../utils/retry-after.ts';
 import type { CallSchedule } from './call-schedule.ts';
 
 /** How long a company is not called after a 429 that does not say. */
 const DEFAULT_PAUSE_SECONDS = 60;
+/** A longer `Retry-After` can only be a mistake, which would outlast a restart in Redis. */
+const MAX_PAUSE_SECONDS = 3_600;
 /** A call that misses so many turns is rejected: the process is overloaded. */
 const MAX_TURNS = 3;
 const RETRY_MS = 1_000;
@@ -60,7 +61,7 @@ export class CompanyLimiter {
    */
   async acquire(provider: Provider, realmId: RealmId): Promise<number> {
     const company = companyOf(provider, realmId);
-    const turn = await this.schedule.reserve(company, provider.profile.api.limits ?? NO_LIMITS);
+    const turn = await this.schedule.reserve(company, limitsOf(provider));
     if (!turn.isReserved) throw this.reject(provider, turn.retryAfterMs);
     const waitMs = turn.from - this.clock.monotonicMs();
     if (waitMs > 0) {
@@ -71,9 +72,17 @@ export class CompanyLimiter {
     return turn.until;
   }
 
+  /**
+   * Counts a call that was sent whatever the limits, and neither waits nor fails because of them: it takes the next turn. If there
+   * is none soon enough, it is not counted.
+   */
+  count(provider: Provider, realmId: RealmId): void {
+    void this.schedule.reserve(companyOf(provider, realmId), limitsOf(provider));
+  }
+
   /** Records that the provider returned 429: until its `Retry-After` has elapsed, no call is sent to the company. */
-  pause(provider: Provider, realmId: RealmId, retryAfter: string | undefined): void {
-    const seconds = parseRetryAfter(retryAfter, this.clock.now()) ?? DEFAULT_PAUSE_SECONDS;
+  pause(provider: Provider, realmId: RealmId, retryAfterSeconds = DEFAULT_PAUSE_SECONDS): void {
+    const seconds = Math.min(retryAfterSeconds, MAX_PAUSE_SECONDS);
     this.schedule.pause(companyOf(provider, realmId), seconds * 1000);
   }
 
@@ -94,6 +103,10 @@ export class CompanyLimiter {
       this.metrics.companyCallsWaiting.dec();
     }
   }
+}
+
+function limitsOf({ profile }: Provider): CompanyLimits {
+  return profile.api.limits ?? NO_LIMITS;
 }
 
 function companyOf({ system }: Provider, realmId: RealmId): string {

@@ -5,6 +5,7 @@ import type { Logger } from '../../observability/logger.ts';
 import type { StrategyRegistry } from '../../strategies/strategy-registry.ts';
 import type { Clock } from '../../utils/clock.ts';
 import type { MemoryBudget } from '../../utils/memory-budget.ts';
+import { parseRetryAfter } from '../../utils/retry-after.ts';
 import { outcomeUnknown, providerError, providerUnavailable } from '../provider-errors.ts';
 import { isUsable } from '../refresh-policy.ts';
 import type { OpenConnection, TokenManager } from '../token-manager.ts';
@@ -141,7 +142,9 @@ export class Gateway {
     const { strategy } = api;
     const { realmId } = opened.connection;
     const isPassedOn = ({ status, headers }: ProviderResponse) => {
-      if (status === 429) this.companyLimiter.pause(strategy, realmId, headers['retry-after']);
+      if (status === 429) {
+        this.companyLimiter.pause(strategy, realmId, parseRetryAfter(headers['retry-after'], this.clock.now()));
+      }
       return status !== 401 && !isRedirect(status); // the text of a 401 can quote the token
     };
     try {

@@ -97,10 +97,13 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     const { body } = this.options.request;
     this.controller = controller;
+    if (this.hasCallerLeft) {
+      controller.abort(callerLeft());
+      return;
+    }
     // Thrown, because an abort would close the connection, which the next attempt needs, and destroy the body.
     if (this.options.clock.monotonicMs() > this.options.request.sendBefore) throw new TurnMissedError();
-    if (this.hasCallerLeft) controller.abort(callerLeft());
-    else if (body instanceof StreamedBody) body.once('end', this.startTimer);
+    if (body instanceof StreamedBody) body.once('end', this.startTimer);
     else this.startTimer();
   }
 
