@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { createSqlite } from '../support/databases.ts';
 import { call } from '../support/gateway.ts';
 import { useHarness } from '../support/harness.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
+import { until } from '../support/until.ts';
 
 const COMPANY = '9341452000000001';
 const API_KEY = 'billing-key-0123456789-0123456789-abcdef';
@@ -32,6 +33,15 @@ interface IntuitOAuth {
 const load = createRequire(import.meta.url);
 const QuickBooks = load('node-quickbooks') as new (...settings: unknown[]) => NodeQuickBooks;
 const OAuthClient = load('intuit-oauth') as new (settings: object) => IntuitOAuth;
+
+/** The README's code for these libraries. */
+const README = [...readFileSync('README.md', 'utf8').matchAll(/```js\n([\s\S]*?)```/g)]
+  .map(([, code = '']) => code)
+  .filter((code) => /new (QuickBooks|OAuthClient)\(/.test(code))
+  .join('');
+const AsyncFunction = (async () => undefined).constructor as new (
+  ...texts: string[]
+) => (...values: unknown[]) => Promise<void>;
 
 describe('with an API key as its access token', () => {
   const harness = useHarness(createSqlite, { env: { API_KEYS: `billing:${API_KEY}`, AUTH_DISABLED: 'false' } });
@@ -104,6 +114,36 @@ describe('with an API key as its access token', () => {
       body: { DocNumber: 'IO-1', CustomerRef: { value: '1' } },
     });
     expect(invoice.json).toMatchObject({ Invoice: { DocNumber: 'IO-1' } });
+  });
+
+  it('the README’s code runs, and creates an invoice once', async () => {
+    const { simulator, service } = harness;
+    const code = README.replaceAll('http://localhost:8080', service.origin);
+    const run = async () => {
+      const printed: unknown[] = [];
+      const console = { log: (value: unknown) => printed.push(value) };
+      const process = { env: { API_KEY } };
+      const names = ['QuickBooks', 'OAuthClient', 'process', 'console'];
+      await new AsyncFunction(...names, code)(QuickBooks, OAuthClient, process, console);
+      await until(() => printed.length === 3);
+      return printed as { Id?: string; Invoice?: object[] }[];
+    };
+    const first = await run();
+    expect(first).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ Invoice: expect.any(Array) }),
+        expect.objectContaining({ Id: expect.any(String), CustomerRef: { value: '1' } }),
+      ]),
+    );
+    const ids = ({ Id }: { Id?: string }) => Id ?? '';
+    expect((await run()).map(ids).sort()).toEqual(first.map(ids).sort());
+    const posts = simulator.callsTo('api').filter(({ method }) => method === 'POST');
+    expect(posts.map(({ url }) => new URL(url, service.origin).searchParams.get('requestid')).sort()).toEqual([
+      'order-7',
+      'order-7',
+      'order-8',
+      'order-8',
+    ]);
   });
 
   it('fetch uploads a form, reads a report, and creates an invoice once for an Idempotency-Key', async () => {
