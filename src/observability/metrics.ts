@@ -90,6 +90,10 @@ export function createMetrics() {
       'company_calls_rejected_total',
       'Gateway calls rejected by the limits of their company, or after a 429 from QuickBooks.',
     ),
+    companyThrottled: counter(
+      'company_throttled_total',
+      'Responses 429 of QuickBooks, although calls are kept below its limits.',
+    ),
     companyTurnsMissed: counter(
       'company_turns_missed_total',
       'Gateway calls that were not sent within their turn by the limits of their company, and got another one.',

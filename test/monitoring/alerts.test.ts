@@ -45,6 +45,7 @@ const OF_WORKER: [alert: string, minute: number, series: Series][] = [
   ['WebhooksPending', 200, { accounting_pending_webhooks: '2x300' }],
   ['EventLoopLag', 15, { nodejs_eventloop_lag_p99_seconds: '0.5x20' }],
   ['MemoryHigh', 45, { process_resident_memory_bytes: '500000000x60' }],
+  ['CompaniesThrottled', 70, { accounting_company_throttled_total: '0+1x80' }],
 ];
 
 const STATUS = '/api/v1/oauth/quickbooks/status/:organization_id';
@@ -97,6 +98,12 @@ const HEALTHY: Series = {
   accounting_pending_webhooks: '0x800',
   nodejs_eventloop_lag_p99_seconds: '0.01x800',
   process_resident_memory_bytes: '150000000x800',
+  // A caller that is always at Intuit's limits.
+  'accounting_gateway_requests_total{status_class="2xx"}': '0+500x800',
+  'accounting_gateway_requests_total{status_class="4xx"}': '0+100x800',
+  accounting_company_calls_deferred_total: '0+500x800',
+  accounting_company_calls_rejected_total: '0+100x800',
+  accounting_company_throttled_total: '0x800',
 };
 
 const describeWithPromtool = process.env['HAS_PROMTOOL'] ? describe : describe.skip;

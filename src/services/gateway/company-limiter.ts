@@ -83,6 +83,7 @@ export class CompanyLimiter {
   /** Records that the provider returned 429: until its `Retry-After` has elapsed, no call is sent to the company. */
   pause(provider: Provider, realmId: RealmId, retryAfterSeconds = DEFAULT_PAUSE_SECONDS): void {
     const seconds = Math.min(retryAfterSeconds, MAX_PAUSE_SECONDS);
+    this.metrics.companyThrottled.inc();
     this.schedule.pause(companyOf(provider, realmId), seconds * 1000);
   }
 
