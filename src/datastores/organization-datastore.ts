@@ -3,7 +3,7 @@ import type { AccountingSystem, OrganizationId, RealmId } from '../models/connec
 import type { PendingGrant } from '../models/pending-grant.ts';
 import { toGrant } from './pending-grant-row.ts';
 
-/** A company that one of the organization's rows is for. */
+/** A company that one of the organization's rows names. */
 export interface UsedCompany {
   system: AccountingSystem;
   realmId: RealmId;
@@ -42,12 +42,18 @@ export class OrganizationDatastore {
     return rows.map(toGrant);
   }
 
-  /** Returns the companies of all connections that the organization ever had. */
+  /** Returns the companies of all connections that the organization ever had, and of the grants that became none; some twice. */
   async listCompanies(organizationId: OrganizationId): Promise<UsedCompany[]> {
-    const rows = await this.session.query((db) =>
-      db('oauth_tokens').where('organization_id', organizationId).distinct('accounting_system', 'realm_id'),
+    const rows = { organization_id: organizationId };
+    const connections = await this.session.query((db) =>
+      db('oauth_tokens').where(rows).distinct('accounting_system', 'realm_id'),
     );
-    return rows.map(({ accounting_system, realm_id }) => ({ system: accounting_system, realmId: realm_id }));
+    const events = await this.session.query((db) =>
+      db('connection_events').where(rows).distinct('accounting_system', 'realm_id'),
+    );
+    return [...connections, ...events].flatMap(({ accounting_system: system, realm_id: realmId }) =>
+      realmId === null ? [] : [{ system, realmId }],
+    );
   }
 
   /** Deletes every row and event. Returns undefined, and deletes nothing, if the organization has a connection or a grant. */

@@ -66,6 +66,10 @@ export class OrganizationEraser {
   /** False if the provider could not confirm whose grant one is. */
   private async discardGrants(organizationId: OrganizationId): Promise<boolean> {
     for (const grant of await this.organizations.listPendingGrants(organizationId)) {
+      // This records an event, from which a repetition knows the company whose grant could not be revoked.
+      if (grant.phase !== 'unwanted') await this.completer.expire(grant);
+    }
+    for (const grant of await this.organizations.listPendingGrants(organizationId)) {
       if (!(await this.completer.discard(grant))) return false;
     }
     await this.backgroundTasks.drain();

@@ -48,16 +48,31 @@ describeEachDatabase('the erasure of an organization', (createDatabase, kind) =>
   });
 
   it('erases a grant that waits for its confirmation, and revokes it', async () => {
-    const confirming = await harness.replica({ env: { CONNECT_CONFIRMATION: 'true' } });
-    const { authorizationUrl, browserSecret } = confirming.oauthService.connect(harness.key('acme'), 'billing');
-    const query = new URL(await harness.simulator.authorize(authorizationUrl, { realmId: '74' })).searchParams;
-    const parameters = await confirming.oauthService.parseCallback('quickbooks', Object.fromEntries(query));
-    await confirming.oauthService.callback('quickbooks', parameters, browserSecret);
+    await consent('acme', '74');
     expect(Object.keys(await rowsOf('acme'))).toEqual(['pending_grants']);
     expect(await erase('acme')).toMatchObject({ kind: 'erased' });
     expect(harness.simulator.grantFor('74')).toMatchObject({ revoked: true });
     expect(await rowsOf('acme')).toEqual({});
   });
+
+  it.each([
+    ['whose company was proven', '77', 200],
+    ['whose company could not be proven', '78', 503],
+  ])(
+    'deletes nothing while a grant %s, that waits for its confirmation, cannot be revoked',
+    async (_, realmId, companyStatus) => {
+      const { simulator } = harness;
+      if (companyStatus !== 200) simulator.fail({ on: 'companyinfo', kind: 'status', status: companyStatus });
+      await consent('acme', realmId);
+      simulator.fail({ on: 'revoke', kind: 'status', status: 503, times: null });
+      for (let time = 0; time < 2; time += 1) expect(await erase('acme')).toEqual({ kind: 'revocation_pending' });
+      expect(Object.keys(await rowsOf('acme'))).toContain('connection_events');
+      simulator.clearFaults();
+      expect(await erase('acme')).toMatchObject({ kind: 'erased' });
+      expect(simulator.grantFor(realmId)).toMatchObject({ revoked: true });
+      expect([await rowsOf('acme'), await harness.pendingRevocations()]).toEqual([{}, []]);
+    },
+  );
 
   it('deletes nothing while a grant cannot be revoked, and everything once it is', async () => {
     await harness.connect('acme', '75');
@@ -80,6 +95,15 @@ describeEachDatabase('the erasure of an organization', (createDatabase, kind) =>
     expect(await status(harness.service, 'acme')).toMatchObject({ connected: true });
     expect(await harness.eventTypes('acme')).toEqual(['connected']);
   });
+
+  /** Consents to a connection that must be confirmed. */
+  async function consent(organization: string, realmId: string): Promise<void> {
+    const { oauthService } = await harness.replica({ env: { CONNECT_CONFIRMATION: 'true' } });
+    const { authorizationUrl, browserSecret } = oauthService.connect(harness.key(organization), 'billing');
+    const { searchParams } = new URL(await harness.simulator.authorize(authorizationUrl, { realmId }));
+    const parameters = await oauthService.parseCallback('quickbooks', Object.fromEntries(searchParams));
+    await oauthService.callback('quickbooks', parameters, browserSecret);
+  }
 
   /** How many rows of the organization each table has, of all tables that have any. */
   async function rowsOf(organization: string): Promise<Record<string, number>> {
