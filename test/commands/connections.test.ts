@@ -253,6 +253,16 @@ describe('npm run connections', () => {
       expect(failed.find(({ line }) => line === 2)).toMatchObject({ organization_id: 'org-1', realm_id: '5001' });
     });
 
+    it('reports the lines that failed, and ends, also on a terminal, if the database becomes unavailable', async () => {
+      const unmigrated = { ...operatorVariables(harness), DATABASE_URL: `sqlite:${join(folder, 'unmigrated.db')}` };
+      writeFileSync(file, `${toJsonLines(await foreignLines(harness.simulator, 1))}["AB11array"]\n`);
+      const { code, stdout, stderr } = await operator.runWith(unmigrated, 'import', file);
+      expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(/^The database is not migrated.*\n$/)]);
+      expect(readReport()).toMatchObject([{ line: 2, reason: 'invalid: it is not a JSON object' }]);
+      const ended = await operator.runOnTerminalWith(unmigrated, '', 'import', file);
+      expect(ended).toEqual({ code: 1, shown: expect.stringMatching(/ 0 of 1 lines\nThe database is not migrated/) });
+    });
+
     it('replaces connections only if asked to and confirmed', async () => {
       await harness.connect('org-0', '94');
       writeFileSync(file, toCsv(await foreignLines(harness.simulator, 1)));

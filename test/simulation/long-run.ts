@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { startProgressBar } from '../../src/commands/progress-bar.ts';
+import { withProgressBar } from '../../src/commands/progress-bar.ts';
 import { writeSection } from './documentation.ts';
 import { asTable, figures } from './report.ts';
 import { SHARD_SIZE, type ShardResult } from './shard.ts';
@@ -25,16 +25,17 @@ export async function simulateLong({ state, markdown, shards, processes }: LongR
   const results = await readResults(state);
   const done = new Set(results.map(({ seed }) => seed));
   const seeds = Array.from({ length: shards }, (_, index) => index + 1).filter((seed) => !done.has(seed));
-  const bar = startProgressBar(seeds.length, 'shards');
   await mkdir(dirname(state), { recursive: true });
-  const record = async (result: ShardResult) => {
-    await appendFile(state, `${JSON.stringify(result)}\n`);
-    results.push(result);
-    bar.update(results.length - done.size);
-    if (result.failures > 0) process.stderr.write(`\nnpm run simulate -- --shard ${result.seed}\n${result.details}\n`);
-  };
-  await Promise.all(Array.from({ length: Math.min(processes, seeds.length) }, () => runShards(seeds, record)));
-  bar.stop();
+  await withProgressBar({ total: seeds.length, unit: 'shards' }, async (update) => {
+    const record = async (result: ShardResult) => {
+      await appendFile(state, `${JSON.stringify(result)}\n`);
+      results.push(result);
+      update(results.length - done.size);
+      if (result.failures > 0)
+        process.stderr.write(`\nnpm run simulate -- --shard ${result.seed}\n${result.details}\n`);
+    };
+    await Promise.all(Array.from({ length: Math.min(processes, seeds.length) }, () => runShards(seeds, record)));
+  });
   const report = asReport(results);
   process.stdout.write(report);
   if (markdown) await writeSection(markdown, 'The long run', report);

@@ -41,10 +41,18 @@ export class Operator {
 
   /** Runs a verb on a terminal, where its user types a line. Returns what the terminal shows. */
   async runOnTerminal(typed: string, ...args: string[]): Promise<{ code: number; shown: string }> {
+    return this.runOnTerminalWith(operatorVariables(this.harness), typed, ...args);
+  }
+
+  async runOnTerminalWith(
+    variables: Record<string, string>,
+    typed: string,
+    ...args: string[]
+  ): Promise<{ code: number; shown: string }> {
     const command = [process.execPath, projectFile(BUILT), 'connections', ...args].map((part) => `'${part}'`).join(' ');
     const child = spawn('script', ['-qec', command, '/dev/null'], {
       cwd: emptyFolder(),
-      env: { PATH: process.env['PATH'] ?? '', ...operatorVariables(this.harness) },
+      env: { PATH: process.env['PATH'] ?? '', ...variables },
     });
     const killOnExit = () => child.kill('SIGKILL');
     process.once('exit', killOnExit);

@@ -1,6 +1,6 @@
 import type { Connection } from '../../models/connection.ts';
 import type { ConnectionFilter } from '../../models/connection-list.ts';
-import { startProgressBar } from '../progress-bar.ts';
+import { withProgressBar } from '../progress-bar.ts';
 import type { OperatorServices } from './resources.ts';
 
 /** As the worker's jobs: a few calls to the provider per second. */
@@ -17,18 +17,19 @@ export async function forEachConnection(
   filter: ConnectionFilter & { system: string },
   work: (connection: Connection) => Promise<'done' | 'skipped' | 'provider_down'>,
 ): Promise<{ total: number; done: number }> {
-  const connections = [];
+  const connections: Connection[] = [];
   for await (const connection of connectionList.listAll(filter)) connections.push(connection);
-  const bar = startProgressBar(connections.length, 'connections');
-  let [done, failures] = [0, 0];
-  for (const connection of connections) {
-    if (interrupted.aborted || failures >= MAX_FAILURES) break;
-    const outcome = await work(connection);
-    failures = outcome === 'provider_down' ? failures + 1 : 0;
-    done += 1;
-    bar.update(done);
-    if (outcome !== 'skipped' && done < connections.length) await clock.sleep(PAUSE_MS, interrupted);
-  }
-  bar.stop();
-  return { total: connections.length, done };
+  const total = connections.length;
+  return withProgressBar({ total, unit: 'connections' }, async (update) => {
+    let [done, failures] = [0, 0];
+    for (const connection of connections) {
+      if (interrupted.aborted || failures >= MAX_FAILURES) break;
+      const outcome = await work(connection);
+      failures = outcome === 'provider_down' ? failures + 1 : 0;
+      done += 1;
+      update(done);
+      if (outcome !== 'skipped' && done < total) await clock.sleep(PAUSE_MS, interrupted);
+    }
+    return { total, done };
+  });
 }

@@ -101,7 +101,8 @@ function parseCsvLines(path: string, text: string): RawLine[] {
 }
 
 function toEntry({ line, fields }: RawLine, cipher: TokenCipher): ImportEntry | FailedLine {
-  if (typeof fields !== 'object' || fields === null) return { line, reason: 'invalid: it is not a JSON object' };
+  const isObject = typeof fields === 'object' && fields !== null && !Array.isArray(fields);
+  if (!isObject) return { line, reason: 'invalid: it is not a JSON object' };
   const known = { line, ...identifiersOf(fields) };
   const { data, error } = importLine.safeParse(fields);
   if (!data) {

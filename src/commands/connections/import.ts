@@ -3,7 +3,7 @@ import { loadKeysConfig, readEnvironment } from '../../config/config.ts';
 import { TokenCipher } from '../../crypto/token-cipher.ts';
 import type { ImportOutcome } from '../../services/connection-importer.ts';
 import { CommandError } from '../command-error.ts';
-import { startProgressBar } from '../progress-bar.ts';
+import { withProgressBar } from '../progress-bar.ts';
 import { approve } from './approve.ts';
 import { type SystemOption, systemVerb, wholeNumber } from './arguments.ts';
 import { type FailedLine, type ImportEntry, readImportFile, withoutToken } from './import-file.ts';
@@ -42,6 +42,13 @@ interface Summary {
   stopped: string | undefined;
 }
 
+/** What is notified while an import runs. */
+interface Observers {
+  onFailed(line: FailedLine): void;
+  /** @param done how many lines were processed */
+  onProgress(done: number): void;
+}
+
 /** `import`: connections of another system. */
 export function importCommand() {
   return systemVerb('import', "Imports another system's connections from a file of refresh tokens.")
@@ -63,17 +70,14 @@ async function importFile(services: OperatorServices, file: string, options: Opt
   if (options.replace) await approve('This replaces the connections that these organizations have.', options);
   const total = entries.length + failed.length;
   const report = `${file}.failed`;
-  writeFileSync(report, ''); // before anything is changed: it may not be writable
-  const summary = await importEntries(services, entries, failed, options);
-  if (failed.length === 0) rmSync(report);
-  else
-    writeFileSync(
-      report,
-      failed
-        .sort((a, b) => a.line - b.line)
-        .map(toReportLine)
-        .join(''),
-    );
+  writeReport(report, failed); // before anything is changed: it may not be writable
+  const onFailed = (line: FailedLine) => {
+    failed.push(line);
+    writeReport(report, failed); // at once: the import may not get to its end
+  };
+  const summary = await withProgressBar({ total: entries.length, unit: 'lines' }, (onProgress) =>
+    importEntries(services, entries, { ...options, onFailed, onProgress }),
+  );
   const { connected, known, skipped, stopped } = summary;
   printLine(
     `Imported ${connected} of ${plural(total, 'line')}; ${known} imported before, ${skipped} skipped (connected already), ${failed.length} failed.`,
@@ -85,12 +89,10 @@ async function importFile(services: OperatorServices, file: string, options: Opt
 async function importEntries(
   services: OperatorServices,
   entries: ImportEntry[],
-  failed: FailedLine[],
-  { system, replace, rate }: Options,
+  { system, replace, rate, onFailed, onProgress }: Options & Observers,
 ): Promise<Summary> {
   const { importer, clock, interrupted } = services;
   const summary: Summary = { connected: 0, known: 0, skipped: 0, stopped: undefined };
-  const bar = startProgressBar(entries.length, 'lines');
   let unproven = 0;
   for (const [index, entry] of entries.entries()) {
     if (interrupted.aborted) summary.stopped = 'Interrupted.';
@@ -99,15 +101,14 @@ async function importEntries(
     const { line: _, ...foreign } = entry;
     const outcome = await importer.import({ system, ...foreign }, { replaces: replace === true });
     const reason = count(outcome, summary);
-    if (reason) failed.push({ ...withoutToken(entry), reason });
+    if (reason) onFailed({ ...withoutToken(entry), reason });
     unproven = outcome.kind === 'unproven' ? unproven + 1 : 0;
     const isFatal = outcome.kind === 'unproven' && outcome.cause === 'service_rejected';
     if (isFatal || unproven === MAX_UNPROVEN) summary.stopped = `Stopped in line ${entry.line}: ${reason}.`;
-    bar.update(index + 1);
+    onProgress(index + 1);
     const calledProvider = outcome.kind !== 'skipped' && !(outcome.kind === 'connected' && outcome.isOld);
     if (calledProvider) await clock.sleep(Math.max(0, 1000 / rate - (clock.monotonicMs() - startedMs)), interrupted);
   }
-  bar.stop();
   return summary;
 }
 
@@ -134,6 +135,13 @@ function checkFile(file: string): void {
   for (const { line, reason } of failed) printLine(`line ${line}: ${reason}`);
   printLine(`${entries.length} of ${plural(entries.length + failed.length, 'line')} of ${file} can be imported.`);
   if (failed.length > 0) throw new CommandError(`${plural(failed.length, 'line')} cannot be imported.`);
+}
+
+/** Writes the lines that have failed, in their order; removes the file if there are none. */
+function writeReport(path: string, failed: FailedLine[]): void {
+  const lines = [...failed].sort((a, b) => a.line - b.line).map(toReportLine);
+  writeFileSync(path, lines.join(''));
+  if (failed.length === 0) rmSync(path);
 }
 
 function toReportLine({ line, organizationId, realmId, reason }: FailedLine): string {
