@@ -23,6 +23,7 @@ const UNSUITABLE: Record<string, (value: string, all: Variables) => boolean> = {
   autocommit: (value) => value !== 'ON',
   completion_type: (value) => value !== 'NO_CHAIN',
   time_zone: (value) => value !== '+00:00',
+  collation_connection: (value) => value !== 'utf8mb4_general_ci',
   default_storage_engine: (value) => value !== 'InnoDB',
 };
 

@@ -1,5 +1,6 @@
-import { afterEach, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
+import { assess } from '../../src/db/server-settings.ts';
 import { useHarness } from '../support/harness.ts';
 import { createOnServer, type TestDatabase } from '../support/own-database.ts';
 import { describeOwnServers, type OwnServer } from '../support/own-server.ts';
@@ -32,6 +33,51 @@ const SETTINGS: [name: string, value: string, only?: string][] = [
 ];
 
 const INITIAL: Record<string, string> = { binlog_format: "'ROW'", init_connect: "''" };
+
+const SUITABLE = {
+  version: '8.4.3',
+  binlog_format: 'ROW',
+  log_bin: 'ON',
+  max_allowed_packet: '67108864',
+  sql_mode: 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,TRADITIONAL',
+  autocommit: 'ON',
+  completion_type: 'NO_CHAIN',
+  time_zone: '+00:00',
+  collation_connection: 'utf8mb4_general_ci',
+  default_storage_engine: 'InnoDB',
+};
+
+describe('the settings of a server', () => {
+  it.each([
+    { version: '8.0.mysql_aurora.3.08.0' },
+    { version: '10.6.0-MariaDB' },
+    { version: '11.4.2-MariaDB-log' },
+    { binlog_format: 'STATEMENT', log_bin: 'OFF' },
+    { binlog_format: 'MIXED' },
+  ])('are suitable with %j', (settings) => {
+    expect(assess({ ...SUITABLE, ...settings }).unsuitable).toEqual([]);
+  });
+
+  // Of the settings that connections set, those that a proxy in between did not pass on.
+  it.each([
+    { version: '5.7.44' },
+    { version: '10.5.9-MariaDB' },
+    { binlog_format: 'STATEMENT' },
+    { max_allowed_packet: '16384' },
+    { sql_mode: '' },
+    { sql_mode: `${SUITABLE.sql_mode},NO_BACKSLASH_ESCAPES` },
+    { sql_mode: `${SUITABLE.sql_mode},ANSI_QUOTES` },
+    { sql_mode: `${SUITABLE.sql_mode},EMPTY_STRING_IS_NULL` },
+    { autocommit: 'OFF' },
+    { completion_type: 'CHAIN' },
+    { time_zone: 'SYSTEM' },
+    { collation_connection: 'latin1_swedish_ci' },
+    { default_storage_engine: 'MyISAM' },
+  ])('are unsuitable with %j', (settings) => {
+    const [[name, value] = []] = Object.entries(settings);
+    expect(assess({ ...SUITABLE, ...settings }).unsuitable).toEqual([`${name}=${value}`]);
+  });
+});
 
 describeOwnServers('a server', (start, kind) => {
   let server: OwnServer;
