@@ -66,6 +66,19 @@ describeEachDatabase('the built service', (createDatabase) => {
     expect(await restarted.kill('SIGINT')).toBe(0);
   });
 
+  it('exits with 1 if a call is in flight for longer than a shutdown may take', async () => {
+    const server = await runServer({ ...env, GATEWAY_TIMEOUT_MS: '300000' });
+    await callback(server, await consent(server, simulator, 'unfinished', { realmId: '4711' }));
+    simulator.resetCalls();
+    const release = simulator.hold({ on: 'api', kind: 'slow' });
+    const call = fetch(`${server.origin}/api/v1/quickbooks/unfinished/invoice/1`).catch(() => 'cut off');
+    await until(() => simulator.callsTo('api').length > 0);
+    expect(await server.kill('SIGTERM')).toBe(1);
+    expect(server.stdout()).toContain('stopped with work unfinished');
+    expect(await call).toBe('cut off');
+    release();
+  });
+
   it('opens no debugger at SIGUSR1', async () => {
     const server = await runServer(env);
     process.kill(server.pid, 'SIGUSR1');
