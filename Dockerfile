@@ -16,7 +16,7 @@ RUN npm run build
 FROM node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 LABEL org.opencontainers.image.title="Accounting Integration Service" \
   org.opencontainers.image.licenses="MIT"
-# npm would ask its registry for a newer npm at each command. Without SIGUSR1 nobody can open the debugger by a signal.
+# npm would ask its registry for a newer npm at each command. Without SIGUSR1 no signal opens the debugger.
 ENV NODE_ENV=production npm_config_update_notifier=false NODE_OPTIONS=--disable-sigusr1
 WORKDIR /app
 COPY package.json knexfile.js ./
