@@ -259,7 +259,7 @@ function prepare(environment: Environment, { needsSecrets = true } = {}) {
   const plain = plainValues(environment);
   const variables = { ...plain, ...lowerCaseProxies(plain) };
   const { values, problems } = readSecretFiles(variables);
-  const given = { ...variables, ...plainValues(values) };
+  const given = { ...variables, ...values };
   const production = given['NODE_ENV'] !== 'development' && given['NODE_ENV'] !== 'test';
   const simulated = !production && !given['QBO_CLIENT_ID'] && !given['QBO_CLIENT_SECRET'];
   const input = {

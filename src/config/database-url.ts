@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { decodePart, parseUrl, UrlProblem } from './url-parts.ts';
 import { isLoopback } from './variable-types.ts';
@@ -31,6 +32,7 @@ const FORM = 'must be mysql://user:password@host:3306/name or sqlite:PATH';
 const SCHEMES = ['mysql', 'mysql2', 'mariadb'];
 const PARAMETERS = ['ssl-mode', 'ssl-ca', 'socket'];
 const DEFAULT_PORT = 3306;
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*(?:-----END CERTIFICATE-----)?/g;
 const VERIFIES: Record<string, TlsConfig['verifies']> = {
   REQUIRED: 'nothing',
   VERIFY_CA: 'authority',
@@ -87,6 +89,7 @@ function tlsOf({ mode, authorities, socket }: TlsParameters, isRequired: boolean
   return { verifies: verifies === 'nothing' ? 'authority' : verifies, authorities: readAuthorities(authorities) };
 }
 
+/** Node would ignore a certificate that it cannot parse, and all that follow it. */
 function readAuthorities(path: string): string {
   let text = '';
   try {
@@ -94,6 +97,17 @@ function readAuthorities(path: string): string {
   } catch (error) {
     throw new UrlProblem(`has an ssl-ca that cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
-  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new UrlProblem('has an ssl-ca without a certificate in PEM');
+  const certificates = text.match(CERTIFICATE) ?? [];
+  if (certificates.length === 0) throw new UrlProblem('has an ssl-ca without a certificate in PEM');
+  if (!certificates.every(isCertificate)) throw new UrlProblem('has an ssl-ca that contains a damaged certificate');
   return text;
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    new X509Certificate(pem);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -51,7 +51,7 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
       .optional(),
     KEEP_ALIVE_TIMEOUT_MS: wholeNumber(1_000, 3_600_000).default(DEFAULT_KEEP_ALIVE_MS),
     SHUTDOWN_DELAY_MS: wholeNumber(0, 300_000).default(0),
-    LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+    LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
     DATABASE_URL: parsedUrl((text) => parseDatabaseUrl(text, production)),
     QBO_CLIENT_ID: word(),
     QBO_CLIENT_SECRET: word(),

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Environment } from './environment-schema.ts';
+import { plainValue } from './plain-value.ts';
 
 /** The variables that can be read from a file instead: `NAME_FILE` is its path. */
 export const SECRETS = [
@@ -33,7 +34,7 @@ export function readSecretFiles(given: Environment): { values: Environment; prob
 
 function readText(path: string): { value?: string; problem?: string } {
   try {
-    const value = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)).trim();
+    const value = plainValue(new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)));
     return value ? { value } : { problem: 'is missing in its file, which is empty' };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /** What is wrong with a URL, without any part of it: URLs contain passwords. */
 export class UrlProblem extends Error {
   override readonly name = 'UrlProblem';
@@ -17,6 +19,9 @@ export interface ParsedUrl {
   readParameters<Name extends string>(names: readonly Name[]): Record<Name, string | undefined>;
 }
 
+/** One name: no list of several, and no path of a socket. */
+const HOST_NAME = /^[\p{L}\p{N}._-]+$/u;
+
 /** Parses `scheme://user:password@host:port/path?query`. @param form what the problem says the URL must be @throws UrlProblem */
 export function parseUrl(text: string, schemes: readonly string[], form: string): ParsedUrl {
   const scheme = /^([a-z0-9]+):\/\//i.exec(text)?.[1]?.toLowerCase() ?? '';
@@ -24,10 +29,11 @@ export function parseUrl(text: string, schemes: readonly string[], form: string)
   if (text.includes('#')) throw new UrlProblem('contains a #: write it as %23');
   if (!URL.canParse(text) || /\s/.test(text)) throw new UrlProblem(form);
   const url = new URL(text);
-  if (url.port === '0') throw new UrlProblem(form);
+  const host = decodePart(url.hostname.replace(/^\[(.*)\]$/, '$1'));
+  if (url.port === '0' || (host && !isIP(host) && !HOST_NAME.test(host))) throw new UrlProblem(form);
   return {
     scheme,
-    host: decodePart(url.hostname.replace(/^\[(.*)\]$/, '$1')),
+    host,
     port: url.port ? Number(url.port) : undefined,
     user: decodePart(url.username),
     password: decodePart(url.password),

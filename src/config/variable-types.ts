@@ -52,6 +52,7 @@ export function httpUrls(production: boolean) {
   return required().transform((text, context) => {
     const urls = text.split(',').map((item) => item.trim());
     const issues = urls.flatMap((item) => url.safeParse(item).error?.issues ?? []);
+    if (urls.some(hasStrayQuote)) context.addIssue('must not contain quotation marks');
     for (const { message } of issues.slice(0, 1))
       context.addIssue(urls.length > 1 ? `${message}, each of them` : message);
     return urls.map(withoutTrailingSlash);

@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type MysqlConfig, parseDatabaseUrl } from '../../src/config/database-url.ts';
 
-const PEM = '-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n';
+const PEM = rootCertificates.slice(0, 2).join('\n');
+const DAMAGED = '-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n';
 
 describe('DATABASE_URL', () => {
   let folder: string;
@@ -14,6 +16,8 @@ describe('DATABASE_URL', () => {
     authorities = join(folder, 'ca.pem');
     writeFileSync(authorities, PEM);
     writeFileSync(join(folder, 'empty.pem'), '');
+    writeFileSync(join(folder, 'damaged.pem'), `${PEM}\n${DAMAGED}`);
+    writeFileSync(join(folder, 'cut-off.pem'), PEM.slice(0, -100));
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -38,6 +42,10 @@ describe('DATABASE_URL', () => {
 
   it.each(['mysql', 'mysql2', 'mariadb', 'MySQL'])('accepts the scheme %s', (scheme) => {
     expect(parse(`${scheme}://user@db/name`)).toMatchObject({ client: 'mysql', host: 'db', name: 'name' });
+  });
+
+  it('accepts names of hosts that are not ASCII, or have an underscore', () => {
+    expect(parse('mysql://user@büro_db.example/name')).toMatchObject({ host: 'büro_db.example' });
   });
 
   it('accepts an IPv6 address and a Unix socket', () => {
@@ -80,7 +88,9 @@ describe('DATABASE_URL', () => {
     ['mysql://user:canary@db/name?ssl-mode=', 'must have ssl-mode once, with a value'],
     ['mysql://user:canary@db/name?ssl-mode=DISABLED&ssl-mode=REQUIRED', 'must have ssl-mode once, with a value'],
     ['mysql://user:canary@db/name?ssl-ca=/nowhere/ca.pem', 'has an ssl-ca that cannot be read: ENOENT'],
-    ['mysql://user:canary@db/name?ssl-ca=EMPTY', 'has an ssl-ca without a certificate in PEM'],
+    ['mysql://user:canary@db/name?ssl-ca=FOLDER/empty.pem', 'has an ssl-ca without a certificate in PEM'],
+    ['mysql://user:canary@db/name?ssl-ca=FOLDER/damaged.pem', 'has an ssl-ca that contains a damaged certificate'],
+    ['mysql://user:canary@db/name?ssl-ca=FOLDER/cut-off.pem', 'has an ssl-ca that contains a damaged certificate'],
     ['mysql://user:canary@db/name?ssl-ca=CA&ssl-mode=DISABLED', 'has an ssl-ca, and ssl-mode=DISABLED'],
     ['mysql://user:canary@db/name?socket=/s&ssl-mode=REQUIRED', /^has a socket, which cannot be combined/],
     ['mysql://user:canary@db', /^must be mysql:/],
@@ -89,11 +99,14 @@ describe('DATABASE_URL', () => {
     ['mysql://user:canary@db:0/name', /^must be mysql:/],
     ['mysql://user:canary@db:70000/name', /^must be mysql:/],
     ['mysql:///name', /^must be mysql:/],
+    ['mysql://user:canary@db-1,db-2/name', /^must be mysql:/],
+    ['mysql://user:canary@%2Frun%2Fmysqld.sock/name', /^must be mysql:/],
+    ['mysql://user:canary@d%20b/name', /^must be mysql:/],
     ['postgres://user:canary@db/name', /^must be mysql:/],
     ['mysql:canary', /^must be mysql:/],
     ['sqlite:', /^must be mysql:/],
   ])('rejects %s, without naming its value', (url, problem) => {
-    const text = url.replace('EMPTY', join(folder, 'empty.pem')).replace('CA', authorities);
+    const text = url.replace('FOLDER', folder).replace('CA', authorities);
     expect(() => parseDatabaseUrl(text, true)).toThrow(problem);
     expect(() => parseDatabaseUrl(text, true)).not.toThrow(/canary/);
   });

@@ -64,6 +64,7 @@ describe('the environment schema', () => {
     ['QBO_TOKEN_URL', ['oauth.intuit.com', '//h/x']],
     ['QBO_API_BASE_URL', ['https://h/?x=1']],
     ['FRONTEND_URL', ['app.octup.com', '*', 'https://h?x', 'https://h,', 'https://h, http://other.example']],
+    ['FRONTEND_URL', ['https://h",https://other.example', 'https://h,"https://h2",https://h3']],
     ['CONNECT_CONFIRMATION', ['yes', '1']],
     ['ENCRYPTION_KEY', ['short', KEY.slice(1), `${KEY},`, `${KEY},short`, '0'.repeat(64)]],
     ['OAUTH_STATE_SECRET', ['x'.repeat(31), `${SECRET},short`, `${SECRET},`]],

@@ -23,6 +23,7 @@ describe('REDIS_URL', () => {
     ['http://canary', /^must be redis:/],
     ['redis+sentinel://canary:26379/primary', /^must be redis:/],
     ['redis://canary-1:6379,canary-2:6379', /^must be redis:/],
+    ['redis://canary-1,canary-2', /^must be redis:/],
     ['canary', /^must be redis:/],
   ])('rejects %s, without naming its value', (url, problem) => {
     expect(() => parseRedisUrl(url)).toThrow(problem);

@@ -22,6 +22,11 @@ describe('a secret in a file', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
+  it('may have quotation marks around it', () => {
+    const others = { ...ALL, ENCRYPTION_KEY: undefined };
+    expect(loadConfig({ ...others, ENCRYPTION_KEY_FILE: file('quoted', `"${KEY}"\n`) })).toEqual(loadConfig(ALL));
+  });
+
   it.each(['\n', '\r\n', '', ' \n\n'])('is read without the %j at the end of the file, for every secret', (end) => {
     const files = SECRETS.map((name) => [`${name}_FILE`, file(name, `${ALL[name]}${end}`)]);
     const others = Object.entries(ALL).filter(([name]) => !(SECRETS as readonly string[]).includes(name));
@@ -38,6 +43,7 @@ describe('a secret in a file', () => {
     ['does not exist', () => join(folder, 'canary-missing'), 'cannot be read from its file: ENOENT'],
     ['is a folder', () => folder, 'cannot be read from its file: EISDIR'],
     ['is empty', () => file('canary-empty', '\n'), 'is missing in its file, which is empty'],
+    ['has only quotation marks', () => file('canary-quotes', ' ""\n'), 'is missing in its file, which is empty'],
     ['is binary', () => file('canary', Buffer.from([0xff, 0xfe, 1])), 'cannot be read from its file: not UTF-8 text'],
   ])('prevents startup with one line for each secret if the file %s', (_, path, problem) => {
     for (const name of SECRETS) {
