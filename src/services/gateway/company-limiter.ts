@@ -7,8 +7,8 @@ import type { CallSchedule } from './call-schedule.ts';
 
 /** How long a company is not called after a 429 that does not say. */
 const DEFAULT_PAUSE_SECONDS = 60;
-/** A longer `Retry-After` can only be a mistake, which would outlast a restart in Redis. */
-const MAX_PAUSE_SECONDS = 3_600;
+/** A longer `Retry-After` can only be a mistake: Redis would keep it across restarts. */
+const MAX_PAUSE_SECONDS = 86_400;
 /** A call that misses so many turns is rejected: the process is overloaded. */
 const MAX_TURNS = 3;
 const RETRY_MS = 1_000;
