@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
+import { hasCode } from '../errors.ts';
 import type { Connection } from '../models/connection.ts';
 import type { BackgroundTasks } from '../utils/background-tasks.ts';
 import type { Clock } from '../utils/clock.ts';
@@ -41,6 +42,8 @@ export class RefreshLeases {
   private readonly clock: Clock;
   /** The lease of each connection as this process saw it last, and since when it is unchanged. */
   private readonly seen = new Map<string, { fingerprint: string; sinceMs: number }>();
+  /** Why it is unknown whether this process holds a connection's lease, until it could look. */
+  private readonly inDoubt = new Map<string, unknown>();
   /** Names this process in announcements. */
   private readonly processId = randomUUID();
 
@@ -50,9 +53,14 @@ export class RefreshLeases {
     this.clock = clock;
   }
 
-  /** Acquires a free lease, or proceeds with the takeover of one whose holder is gone. Undefined if not acquired yet. */
+  /**
+   * Acquires a free lease, or proceeds with the takeover of one whose holder is gone. Undefined if not acquired yet.
+   * @throws AppError `service_unavailable`, as before, until the outcome of an acquiring write that failed is known
+   */
   async tryAcquire(request: LeaseRequest): Promise<Lease | undefined> {
     const { connection, leaseMs } = request;
+    const doubt = this.inDoubt.get(connection.tokenId);
+    if (doubt) throw doubt;
     const { owner, takeoverOwner } = connection.refresh;
     if (owner === undefined) {
       this.seen.delete(connection.tokenId);
@@ -66,14 +74,23 @@ export class RefreshLeases {
     return undefined;
   }
 
-  /** Releases a lease under which nothing was sent, in the background, so that no process has to wait for its takeover. */
+  /**
+   * Releases a lease under which nothing was sent, in the background and as soon as the database allows it: no process has
+   * to wait for its takeover, or to assume that the token was sent.
+   */
   abandon(connection: Connection, owner: string): void {
+    const startedMs = this.clock.monotonicMs();
     const release = async () => {
-      if (!(await this.tokens.abandonLease(connection, owner))) throw new Error('the lease is not in the row');
+      const isReleased = await this.tokens.abandonLease(connection, owner);
+      this.inDoubt.delete(connection.tokenId);
+      if (!isReleased) throw new Error('the lease is not in the row');
     };
     // The acquiring write may take effect after this one, so that one without effect is repeated for a while.
-    const options = { clock: this.clock, timeoutMs: policy.ABANDON_TIMEOUT_MS, isRetryable: () => true };
-    this.backgroundTasks.run(retry(release, options)).catch(() => undefined);
+    const isRetryable = (error: unknown) =>
+      hasCode(error, 'service_unavailable') || this.clock.monotonicMs() - startedMs < policy.ABANDON_MS;
+    this.backgroundTasks.run(retry(release, { clock: this.clock, isRetryable })).catch(() => {
+      this.inDoubt.delete(connection.tokenId);
+    });
   }
 
   private async acquire({ connection, nextMaintenanceAt }: LeaseRequest): Promise<Lease | undefined> {
@@ -83,7 +100,8 @@ export class RefreshLeases {
     try {
       if (!(await this.tokens.acquireLease(connection, { owner, nextMaintenanceAt }))) return undefined;
     } catch (error) {
-      this.abandon(connection, owner); // the write may have taken effect
+      this.inDoubt.set(connection.tokenId, error); // the write may have taken effect
+      this.abandon(connection, owner);
       throw error;
     }
     if (maySend()) return { owner, maySend };

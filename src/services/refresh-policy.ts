@@ -13,8 +13,8 @@ export const TAKEOVER_PAUSE_MS = 6_000;
 export const SETTLE_MS = 6_000;
 /** The longest time after a failover in which nothing is refreshed, even if a row could not be written back. */
 export const MAX_SETTLE_MS = 60_000;
-/** How long a lease under which nothing was sent is looked for, in case its acquiring write takes effect late. */
-export const ABANDON_TIMEOUT_MS = 10_000;
+/** How long a lease under which nothing was sent is looked for at least, in case its acquiring write takes effect late. */
+export const ABANDON_MS = 10_000;
 /** Leases of other processes that are observed at once; beyond that, observation begins anew. */
 export const MAX_OBSERVED_LEASES = 10_000;
 /** How long a caller waits for a refresh while the current token is still valid. */

@@ -245,6 +245,29 @@ describeEachDatabase('a token refresher whose neighbour died in a refresh', (cre
     });
   });
 
+  it('releases it as soon as the database is available, however long that takes, and acquires no other until then', async () => {
+    await harness.connect('outage');
+    const { tokens, tokenManager, backgroundTasks } = harness.home;
+    const unavailable = new AppError('service_unavailable');
+    const acquire = tokens.acquireLease.bind(tokens);
+    const acquiring = jest.spyOn(tokens, 'acquireLease').mockImplementationOnce(async (...parameters) => {
+      await acquire(...parameters);
+      throw unavailable;
+    });
+    const abandoning = jest.spyOn(tokens, 'abandonLease').mockRejectedValue(unavailable);
+    const connection = await find('outage');
+    await expect(tokenManager.refresh(connection)).rejects.toBe(unavailable);
+    harness.clock.advance(10 * LEASE_MS);
+    await until(() => abandoning.mock.calls.length > 1);
+    await expect(tokenManager.refresh(connection)).rejects.toBe(unavailable);
+    expect(acquiring).toHaveBeenCalledTimes(1);
+    abandoning.mockRestore();
+    await backgroundTasks.drain();
+    expect(await harness.row('outage')).toMatchObject({ refresh_lease_owner: null, refresh_started_at: null });
+    expect(await tokenManager.refresh(connection)).toMatchObject({ outcome: 'current' });
+    acquiring.mockRestore();
+  });
+
   it('writes its last response again if a failover of the database has lost it', async () => {
     const realmId = await harness.connect('failover');
     const [before] = await harness.rows('failover');
