@@ -63,6 +63,10 @@ Written by \`npm run test:faults -- --cluster --markdown docs/faults.md\`: ${set
 scenario starts servers of its own on one machine. Unless it says otherwise, two replicas refresh 24 connections once per second, until each was refreshed
 again after the fault.
 
+Statements are slow on their way back: the database has executed them before the replica
+knows. With 3 s more, a lease is acquired too late to be used; with 6 s, its outcome is unknown. Three nodes that are used at once
+are, with Group Replication, in multi-primary mode.
+
 ${table(HEADINGS, toRows(results))}
 `;
 }

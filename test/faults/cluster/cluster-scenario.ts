@@ -1,19 +1,11 @@
 import type { TestEnvironment } from '../environment.ts';
 import type { Measurement, Scenario } from '../scenario.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, ClusterOptions } from './cluster.ts';
 import type { Forwarder } from './forwarder.ts';
 import { refreshDuring } from './refreshing.ts';
 
 /** One cluster of its own for each scenario. */
-export type ClusterScenario = Placement & (Refreshing | Measured);
-
-interface Placement {
-  name: string;
-  /** How far each node's wall clock is ahead of the one before. */
-  skewSeconds?: number;
-  /** True if the host name points to all nodes, not only to the first. */
-  isOnAllNodes?: boolean;
-}
+export type ClusterScenario = { name: string } & ClusterOptions & (Refreshing | Measured);
 
 /** Connections are refreshed during a fault. */
 interface Refreshing {
@@ -24,14 +16,15 @@ interface Refreshing {
 /** Something else is measured. */
 interface Measured {
   expected: string;
-  measure(environment: TestEnvironment, cluster: Cluster): Promise<Measurement>;
+  measure(environment: TestEnvironment, cluster: Cluster, forwarder: Forwarder): Promise<Measurement>;
 }
 
 /** The scenario as the fault suite runs it. */
 export function toScenario(scenario: ClusterScenario, cluster: Cluster, forwarder: Forwarder): Scenario {
   const { name } = scenario;
   if ('measure' in scenario) {
-    return { name, expected: scenario.expected, run: (environment) => scenario.measure(environment, cluster) };
+    const { expected } = scenario;
+    return { name, expected, run: (environment) => scenario.measure(environment, cluster, forwarder) };
   }
   return {
     name,

@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 
 /** Simulates a cluster's host name: new connections reach the nodes that it points to in turn, open ones stay where they are. */
 export interface Forwarder {
   port: number;
   pointTo(...ports: number[]): void;
+  /** From now on what a node sends arrives later: it has executed a statement before the client knows. */
+  delayResponses(ms: number): void;
   close(): void;
 }
 
@@ -12,6 +15,14 @@ export interface Forwarder {
 export async function startForwarder(): Promise<Forwarder> {
   let targets: number[] = [];
   let accepted = 0;
+  let delayMs = 0;
+  const later = () =>
+    new Transform({
+      transform: (data, _, pass) => {
+        if (delayMs === 0) pass(null, data);
+        else setTimeout(pass, delayMs, null, data);
+      },
+    });
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const target = targets[accepted % targets.length];
@@ -28,14 +39,18 @@ export async function startForwarder(): Promise<Forwarder> {
         sockets.delete(socket);
         other.destroy();
       });
-      socket.pipe(other);
     }
+    client.pipe(upstream);
+    upstream.pipe(later()).pipe(client);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
     pointTo: (...ports) => {
       targets = ports;
+    },
+    delayResponses: (ms) => {
+      delayMs = ms;
     },
     close: () => {
       server.close();

@@ -2,13 +2,15 @@ import { execFile } from 'node:child_process';
 import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { RowDataPacket } from 'mysql2/promise';
 import { serverVersion, withConnection } from '../../support/own-database.ts';
 import { type Process, startProcess } from '../../support/processes.ts';
 import { closedPort } from '../../support/tcp-relay.ts';
 import { until } from '../../support/until.ts';
-import type { Cluster } from './cluster.ts';
+import { type Cluster, type ClusterOperations, type ClusterOptions, portOf } from './cluster.ts';
+import type { ClusterScenario } from './cluster-scenario.ts';
 
 const PROVIDER = '/usr/lib/galera/libgalera_smm.so';
 export const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
@@ -24,11 +26,8 @@ export async function missingForGalera(): Promise<string | undefined> {
   return undefined;
 }
 
-/**
- * Starts three nodes of MariaDB with Galera in a temporary folder, each of which accepts writes.
- * @param skewSeconds how far each node's wall clock is ahead of the one before
- */
-export async function startGalera(skewSeconds = 0): Promise<Cluster> {
+/** Starts three nodes of MariaDB with Galera in a temporary folder, each of which accepts writes. */
+export async function startGalera({ skewSeconds = 0 }: ClusterOptions): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), 'galera-'));
   const processes: Process[] = [];
   const close = async () => {
@@ -88,6 +87,28 @@ export async function startGalera(skewSeconds = 0): Promise<Cluster> {
     throw error;
   }
 }
+
+export const galera: ClusterOperations = {
+  kind: 'Galera',
+  switchOver: async ({ nodes: [first, second] }, { pointTo }) => {
+    pointTo(portOf(second));
+    await first?.run('SET GLOBAL wsrep_reject_queries = ALL');
+  },
+  failOver: async ({ nodes: [, second] }, { pointTo }) => pointTo(portOf(second)),
+  loseQuorum: async ({ nodes: [first] }) => {
+    await first?.run("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'");
+    await delay(10_000);
+    await first?.run("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'");
+  },
+  lag: { before: ['SET GLOBAL wsrep_desync = ON'], after: ['SET GLOBAL wsrep_desync = OFF'] },
+};
+
+export const galeraClocks: ClusterScenario = {
+  name: 'Galera: connections to three nodes whose clocks are 30 s apart',
+  skewSeconds: 30,
+  isOnAllNodes: true,
+  fault: async () => void (await delay(20_000)),
+};
 
 const INSTALL = ['--auth-root-authentication-method=normal', '--skip-test-db'];
 

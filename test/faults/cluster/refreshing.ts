@@ -3,9 +3,9 @@ import type { TestEnvironment } from '../environment.ts';
 import { countByStatus, haveStatus, maxLatency } from '../measurements.ts';
 import type { Measurement } from '../scenario.ts';
 import { call } from '../traffic.ts';
+import { connectMany, expireAll } from './connections.ts';
 
 const CONNECTIONS = 24;
-const organizations = Array.from({ length: CONNECTIONS }, (_, index) => `org-${index}`);
 const EXPIRE_EVERY_MS = 1_000;
 
 /** Refreshes 24 connections again and again during a fault, until each was refreshed after it, and counts the violations. */
@@ -14,19 +14,12 @@ export async function refreshDuring(
   fault: () => Promise<string | undefined>,
 ): Promise<Measurement> {
   const { replicas, simulator, knex } = environment;
-  for (const [index, organization] of organizations.entries()) {
-    const realmId = String(9341452000001000 + index);
-    await environment.connect({ organization, realmId, replica: replicas[index % 2] });
-  }
+  const organizations = await connectMany(environment, CONNECTIONS);
   simulator.resetCalls();
   let isRunning = true;
-  const expire = async () => {
-    const access_token_expires_at = new Date(Date.now() - 60_000);
-    await knex('oauth_tokens').where({ is_active: 1 }).update({ access_token_expires_at });
-  };
   const expireRepeatedly = async () => {
     while (isRunning) {
-      await expire().catch(() => undefined);
+      await expireAll(environment).catch(() => undefined);
       await delay(EXPIRE_EVERY_MS);
     }
   };
@@ -41,7 +34,7 @@ export async function refreshDuring(
   await expiring;
   const results = await traffic.stop();
 
-  await expire();
+  await expireAll(environment);
   const final = await Promise.all(organizations.map((organization) => call(replicas[0], organization)));
   const lost = await knex('oauth_tokens').where({ is_active: 0 });
   const reasons = lost.map(({ deactivation_reason }) => deactivation_reason);

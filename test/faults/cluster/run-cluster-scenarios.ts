@@ -1,13 +1,13 @@
 import { access } from 'node:fs/promises';
 import { runScenarios } from '../runner.ts';
 import type { ScenarioResult } from '../scenario.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, ClusterOptions } from './cluster.ts';
 import { type ClusterScenario, toScenario } from './cluster-scenario.ts';
 import { startForwarder } from './forwarder.ts';
-import { FAKETIME, missingForGalera, startGalera } from './galera.ts';
-import { galeraScenarios } from './galera-scenarios.ts';
-import { groupReplicationScenarios, startGroup } from './group-replication.ts';
+import { FAKETIME, galera, galeraClocks, missingForGalera, startGalera } from './galera.ts';
+import { groupReplication, startGroup } from './group-replication.ts';
 import { missingForMysql } from './mysql-servers.ts';
+import { nodeScenarios } from './node-scenarios.ts';
 import { asynchronousScenarios, semiSynchronousScenarios, startPair } from './replication-pair.ts';
 
 interface RunOptions {
@@ -19,15 +19,15 @@ interface RunOptions {
 
 /** A way to replicate, and what can fail in it. */
 interface Kind {
-  start(skewSeconds?: number): Promise<Cluster>;
+  start(options: ClusterOptions): Promise<Cluster>;
   /** What is missing to start it. */
   missing(): Promise<string | undefined>;
   scenarios: ClusterScenario[];
 }
 
 const KINDS: Kind[] = [
-  { start: startGalera, missing: missingForGalera, scenarios: galeraScenarios },
-  { start: startGroup, missing: missingForMysql, scenarios: groupReplicationScenarios },
+  { start: startGalera, missing: missingForGalera, scenarios: [...nodeScenarios(galera), galeraClocks] },
+  { start: startGroup, missing: missingForMysql, scenarios: nodeScenarios(groupReplication) },
   { start: () => startPair(false), missing: missingForMysql, scenarios: asynchronousScenarios },
   { start: () => startPair(true), missing: missingForMysql, scenarios: semiSynchronousScenarios },
 ];
@@ -60,7 +60,7 @@ async function runOnCluster(
   options: Omit<RunOptions, 'only'>,
 ): Promise<string | undefined> {
   const forwarder = await startForwarder();
-  const starting = start(scenario.skewSeconds);
+  const starting = start(scenario);
   try {
     const cluster = await Promise.race([starting, options.interruption]);
     const ports = cluster.nodes.map(({ port }) => port);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestEnvironment } from '../environment.ts';
 import { countByStatus, haveStatus, seconds } from '../measurements.ts';
-import { lockRow, untilWaiting } from '../row-lock.ts';
+import { lockRows, untilWaiting } from '../row-lock.ts';
 import type { Measurement, ScenarioGroup } from '../scenario.ts';
 import { call } from '../traffic.ts';
 
@@ -36,7 +36,7 @@ export const lateLeases: ScenarioGroup[] = [
 async function pauseBeforeSending(environment: TestEnvironment): Promise<Measurement> {
   const [paused, other] = environment.replicas;
   await environment.connectExpired();
-  const unlock = await lockRow(environment);
+  const unlock = await lockRows(environment);
   const waiting = call(paused);
   await untilWaiting(environment);
   process.kill(paused.pid, 'SIGSTOP');
@@ -62,7 +62,7 @@ async function pauseBeforeSending(environment: TestEnvironment): Promise<Measure
 async function acquireLate(environment: TestEnvironment): Promise<Measurement> {
   const [first, other] = environment.replicas;
   await environment.connectExpired();
-  const unlock = await lockRow(environment);
+  const unlock = await lockRows(environment);
   const waiting = call(first);
   await untilWaiting(environment);
   await delay(LATE_MS);

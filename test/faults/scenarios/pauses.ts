@@ -3,7 +3,7 @@ import type { ServiceProcess } from '../../support/processes.ts';
 import { until } from '../../support/until.ts';
 import type { TestEnvironment } from '../environment.ts';
 import { countByStatus, haveStatus, seconds } from '../measurements.ts';
-import { lockRow, untilWaiting } from '../row-lock.ts';
+import { lockRows, untilWaiting } from '../row-lock.ts';
 import type { Measurement, ScenarioGroup } from '../scenario.ts';
 import { call } from '../traffic.ts';
 
@@ -138,7 +138,7 @@ async function pauseDuringSave(environment: TestEnvironment): Promise<Measuremen
   const release = environment.simulator.hold({ on: 'token', kind: 'slow_after' });
   const waiting = call(paused);
   await environment.untilTokenCalls(1);
-  const unlock = await lockRow(environment);
+  const unlock = await lockRows(environment);
   release();
   await untilWaiting(environment);
   process.kill(paused.pid, 'SIGSTOP');

@@ -1,0 +1,54 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TestEnvironment } from '../environment.ts';
+import { countByStatus, haveStatus, maxLatency } from '../measurements.ts';
+import type { Measurement } from '../scenario.ts';
+import { call } from '../traffic.ts';
+import type { Cluster } from './cluster.ts';
+import { connectMany, expireAll } from './connections.ts';
+
+const CONNECTIONS = 24;
+/** How long the first response waits for the others: on a busy machine, some are sent only after the fault. */
+const MAX_HELD_MS = 3_000;
+/** What a proxy or an operator takes to notice. */
+const MOVE_AFTER_MS = 5_000;
+
+/** Kills the node in use between the rotation and the save of 24 connections. */
+export async function failOverWithResponses(
+  environment: TestEnvironment,
+  { nodes: [first] }: Cluster,
+  failOver: () => Promise<void>,
+): Promise<Measurement> {
+  const { replicas, relay, simulator, knex } = environment;
+  const organizations = await connectMany(environment, CONNECTIONS);
+  await expireAll(environment);
+  simulator.resetCalls();
+  const releaseResponses = relay.delayResponses('grant_type=refresh_token');
+  const callEach = () =>
+    Promise.all(organizations.map((organization, index) => call(replicas[index % 2] ?? replicas[0], organization)));
+  const waiting = callEach();
+  await environment.untilTokenCalls(1);
+  await Promise.race([environment.untilTokenCalls(CONNECTIONS), delay(MAX_HELD_MS)]);
+  const held = environment.tokenCalls;
+  first?.signal('SIGKILL');
+  releaseResponses();
+  await delay(MOVE_AFTER_MS);
+  await failOver();
+  const traffic = environment.startTraffic({ replicas, organizations, callers: 1, pauseMs: 300 });
+  const isServed = (organization: string) =>
+    traffic.results.some((result) => result.organization === organization && result.status === 200);
+  await traffic.until(() => organizations.every(isServed));
+  const results = [...(await traffic.stop()), ...(await waiting)];
+  const { tokenCalls } = environment;
+  await expireAll(environment);
+  const final = await callEach();
+  const lost = await knex('oauth_tokens').where({ is_active: 0 });
+  return {
+    measured: `lost ${lost.length} of ${CONNECTIONS}; ${held} responses kept; token calls: ${tokenCalls}; calls ${countByStatus(results)}; ${maxLatency(results)}; refreshed again: ${countByStatus(final)}`,
+    checks: {
+      'no connection is lost': lost.length === 0,
+      'responses were kept': held > 0,
+      'one token call per connection': tokenCalls === CONNECTIONS,
+      'the saved tokens can be refreshed': haveStatus(final, 200),
+    },
+  };
+}
