@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { connect as connectSocket, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -149,10 +149,9 @@ describe('the process', () => {
   });
 
   it('exits with 0 at SIGTERM as the README starts it: without a process in between that would not pass the signal on', async () => {
-    const [, command = ''] = /^node (.* dist\/\S+)/m.exec(readFileSync(projectFile('README.md'), 'utf8')) ?? [];
-    const args = command.split(' ');
-    expect(args.at(-1)).toBe(SERVER);
-    const server = await runServer(env, { args: args.map((arg) => (arg.endsWith('.js') ? projectFile(arg) : arg)) });
+    const args = readmeArguments();
+    expect(args.at(-1)).toBe(projectFile(SERVER));
+    const server = await runServer(env, { args });
     expect(await server.kill('SIGTERM')).toBe(0);
     expect(server.stdout()).toContain('"msg":"stopped"');
   });
@@ -202,6 +201,16 @@ describe('the process', () => {
     expect([code, stderr.trim().split('\n').length, stderr.split(' ')[0]]).toEqual([1, 1, 'PORT']);
   });
 
+  it.each<[string, (file: string) => void, string]>([
+    ['is not UTF-8', (file) => writeFileSync(file, Buffer.from([0xff, 0xfe])), '.env is not UTF-8 text'],
+    ['is a folder', mkdirSync, '.env is a folder'],
+  ])('reports in one line that the .env file %s, as the README starts it', async (_, create, problem) => {
+    const cwd = emptyFolder();
+    create(join(cwd, '.env'));
+    const server = startProcess({ args: readmeArguments(), env, cwd });
+    expect([await server.ended, server.stderr()]).toEqual([1, expect.stringMatching(`^${problem}.*\n$`)]);
+  });
+
   it('reports a port that is in use without a stack trace, and exits with 1', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => other.on('listening', resolve));
@@ -224,6 +233,12 @@ describe('the process', () => {
     expect(stderr).not.toContain('canary');
   });
 });
+
+/** The arguments of node in the command by which the README starts the service. */
+function readmeArguments(): string[] {
+  const [, command = ''] = /^node (.* dist\/\S+)/m.exec(readFileSync(projectFile('README.md'), 'utf8')) ?? [];
+  return command.split(' ').map((argument) => (argument.endsWith('.js') ? projectFile(argument) : argument));
+}
 
 async function freePort(): Promise<{ port: number; origin: string }> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import type { z } from 'zod';
 import type { Scope } from '../models/scope.ts';
@@ -95,10 +95,13 @@ export class ConfigError extends Error {
 
 /**
  * Returns the process's environment, completed by the `.env` file of the working directory. Skips the byte order mark
- * that some editors write. @throws ConfigError if the file is not UTF-8
+ * that some editors write. @throws ConfigError if it is not a file, or not UTF-8
  */
 export function readEnvironment(): Environment {
   if (existsSync('.env')) {
+    if (statSync('.env').isDirectory()) {
+      throw new ConfigError(['.env is a folder: Docker creates one if the file that is to be mounted does not exist.']);
+    }
     for (const [name, value] of Object.entries(parseEnv(decode(readFileSync('.env'))))) process.env[name] ??= value;
   }
   return process.env;
