@@ -1,8 +1,7 @@
 import { developmentSecrets } from './development-secrets.ts';
-import { DEFAULT_PORT, DEFAULT_SIMULATOR_PORT, type Environment } from './environment-schema.ts';
+import { CALLBACK_PATH, DEFAULT_PORT, DEFAULT_SIMULATOR_PORT, type Environment } from './environment-schema.ts';
 
 const DATA_FOLDER = './data';
-const CALLBACK_PATH = '/api/v1/oauth/quickbooks/callback';
 
 /** Intuit's own endpoints. */
 export const INTUIT = {

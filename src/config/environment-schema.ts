@@ -24,6 +24,8 @@ import {
 /** Variables by name, as a process receives them. */
 export type Environment = Record<string, string | undefined>;
 
+/** Where Intuit sends browsers, after the prefix that the service may have behind a proxy. */
+export const CALLBACK_PATH = '/api/v1/oauth/quickbooks/callback';
 export const DEFAULT_PORT = 8080;
 /** Longer than proxies keep idle connections, usually 60 s, so that the proxy is the one that closes them. */
 export const DEFAULT_KEEP_ALIVE_MS = 65_000;
@@ -56,7 +58,7 @@ export function environmentSchema(production: boolean, given: Environment = {}) 
     QBO_CLIENT_ID: word(),
     QBO_CLIENT_SECRET: word(),
     QBO_ENVIRONMENT: quickbooksEnvironment(production),
-    QBO_REDIRECT_URI: url,
+    QBO_REDIRECT_URI: httpUrl({ production, allowQuery: false, pathEnd: CALLBACK_PATH }),
     QBO_AUTHORIZE_URL: url.optional(),
     QBO_TOKEN_URL: url.optional(),
     QBO_REVOKE_URL: url.optional(),

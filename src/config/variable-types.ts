@@ -59,8 +59,12 @@ export function httpUrls(production: boolean) {
   });
 }
 
-/** An http URL without credentials or fragment. In production it must be https, unless its host is loopback. */
-export function httpUrl({ production, allowQuery }: { production: boolean; allowQuery: boolean }) {
+/**
+ * An http URL without credentials or fragment. In production it must be https, unless its host is loopback.
+ * @param pathEnd what its path must end with; absent: any path
+ */
+export function httpUrl(rules: { production: boolean; allowQuery: boolean; pathEnd?: string }) {
+  const { production, allowQuery, pathEnd = '' } = rules;
   const form = allowQuery ? /^https?:\/\/[^@#\s]+$/ : /^https?:\/\/[^@?#\s]+$/;
   const forbidden = allowQuery ? 'credentials or fragment' : 'credentials, query or fragment';
   return required().superRefine((text, context) => {
@@ -69,6 +73,8 @@ export function httpUrl({ production, allowQuery }: { production: boolean; allow
       context.addIssue(`must be an http or https URL without ${forbidden}`);
     } else if (production && url.protocol === 'http:' && !isLoopback(url.hostname)) {
       context.addIssue('must be an https URL in production');
+    } else if (!url.pathname.endsWith(pathEnd)) {
+      context.addIssue(`must end with ${pathEnd}`);
     }
   });
 }

@@ -148,7 +148,7 @@ describe('configuration in production', () => {
         `${name} must be an https URL in production`,
       ]);
     for (const host of ['localhost:8080', '127.0.0.1:1', '127.1.2.3', '[::1]:8080'])
-      expect(problemsOf({ ...PRODUCTION, [name]: `http://${host}/x` })).toEqual([]);
+      expect(problemsOf({ ...PRODUCTION, [name]: `http://${host}/api/v1/oauth/quickbooks/callback` })).toEqual([]);
   });
 
   it.each([undefined, '', 'staging', 'Development', 'dev'])('applies if NODE_ENV is %j', (value) => {

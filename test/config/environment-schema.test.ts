@@ -107,6 +107,22 @@ describe('the environment schema', () => {
     expect(problems.join('\n')).not.toContain('short');
   });
 
+  it.each([
+    ['another path', 'https://h/oauth/callback'],
+    ['a trailing slash', 'https://h/api/v1/oauth/quickbooks/callback/'],
+    ['another provider', 'https://h/api/v1/oauth/xero/callback'],
+    ['more before its first slash', 'https://h/prefixapi/v1/oauth/quickbooks/callback'],
+  ])('rejects a QBO_REDIRECT_URI that is not the callback: %s', (_, QBO_REDIRECT_URI) => {
+    expect(problemsOf({ ...PRODUCTION, QBO_REDIRECT_URI })).toEqual([
+      'QBO_REDIRECT_URI must end with /api/v1/oauth/quickbooks/callback',
+    ]);
+  });
+
+  it('accepts a QBO_REDIRECT_URI below the prefix of a proxy', () => {
+    const QBO_REDIRECT_URI = 'https://octup.com/accounting/api/v1/oauth/quickbooks/callback';
+    expect(loadConfig({ ...PRODUCTION, QBO_REDIRECT_URI }).quickbooks.redirectUri).toBe(QBO_REDIRECT_URI);
+  });
+
   it('accepts several FRONTEND_URLs, of which the first is the default', () => {
     const { frontendUrl, frontendUrls } = loadConfig({
       ...PRODUCTION,
