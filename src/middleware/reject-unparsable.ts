@@ -31,6 +31,8 @@ function problemOf({ httpVersion, headers, rawHeaders }: IncomingMessage): AppEr
   if (httpVersion === '1.1' && headers.host === undefined) {
     return new AppError('invalid_request', { detail: 'Host is required' });
   }
+  const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host');
+  if (hosts.length > 1) return new AppError('invalid_request', { detail: 'Host must appear exactly once' });
   let bytes = 0; // the parser counts only names and values
   for (const text of rawHeaders) bytes += text.length + BYTES_PER_HEADER / 2;
   return bytes > MAX_HEADER_BYTES ? new AppError('headers_too_large') : undefined;

@@ -28,6 +28,8 @@ describe('a request that Node’s parser rejects', () => {
     ['an unknown method', `${CANARY.toUpperCase()} / HTTP/1.1\r\n${HOST}\r\n`, 400, 'invalid_request'],
     ['a header without a name', `GET / HTTP/1.1\r\n${HOST}: ${CANARY}\r\n\r\n`, 400, 'invalid_request'],
     ['no Host', `GET /healthz?${CANARY} HTTP/1.1\r\n\r\n`, 400, 'invalid_request'],
+    ['two Hosts', `GET /healthz HTTP/1.1\r\n${HOST}host: ${CANARY}\r\n\r\n`, 400, 'invalid_request'],
+    ['the same Host twice', `GET /healthz HTTP/1.0\r\n${HOST}${HOST}\r\n`, 400, 'invalid_request'],
     [
       'a length and chunks',
       `POST / HTTP/1.1\r\n${HOST}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`,
