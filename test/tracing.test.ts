@@ -139,6 +139,36 @@ describeEachDatabase('the traces of the built service', (createDatabase, kind) =
 });
 
 describe('tracing', () => {
+  it('continues a trace over https by a cookie that only this host can set', async () => {
+    const [database, simulator, receiver] = [
+      await createSqlite(),
+      await startIntuitSimulator(),
+      await startOtlpReceiver(),
+    ];
+    const env = {
+      ...environment(database.url, simulator),
+      QBO_REDIRECT_URI: 'https://localhost/api/v1/oauth/quickbooks/callback',
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+    };
+    const service = await runServer(env, { args: ARGS });
+    const { headers } = await send(service.origin, `${PREFIX}/connect/acme`, { headers: HOST });
+    const cookies = [headers['set-cookie']].flat().map(String);
+    expect(cookies).toHaveLength(2);
+    for (const cookie of cookies) {
+      expect(cookie).toMatch(/^__Host-/);
+      expect(cookie.split('; ')).toEqual(expect.arrayContaining(['Path=/', 'Secure', 'HttpOnly', 'SameSite=Lax']));
+    }
+    const Cookie = cookies.map((cookie) => cookie.split(';')[0]).join('; ');
+    await send(service.origin, `${PREFIX}/callback`, { headers: { ...HOST, Cookie } });
+    const traceOf = (name: string) => receiver.spans().find((span) => span.name === name)?.traceId;
+    await until(() => traceOf(`GET ${PREFIX}/callback`) !== undefined);
+    expect(traceOf(`GET ${PREFIX}/callback`)).toBe(traceOf(`GET ${PREFIX}/connect/:organization_id`));
+    expect(await service.kill('SIGTERM')).toBe(0);
+    await Promise.all([receiver.close(), simulator.close()]);
+    await database.drop();
+  });
+
   it.each([
     [
       'refuses connections',

@@ -109,12 +109,10 @@ export function createConnectRouter(context: Context, strategy: AccountingStrate
 
 /** The cookie that ties a flow to its browser: one for each flow, so that two tabs do not interfere. */
 function flowCookie(redirectUri: string): { name: (state: string) => string; options: CookieOptions } {
-  const callback = new URL(redirectUri);
-  const secure = callback.protocol === 'https:';
-  const prefix = secure ? '__Host-' : ''; // no other host, a subdomain for one, can then set it
+  const { prefix, options } = cookieRules(redirectUri);
   return {
     name: (state) => `${prefix}oauth_${createHash('sha256').update(state).digest('base64url').slice(0, 16)}`,
-    options: { httpOnly: true, sameSite: 'lax', secure, path: secure ? '/' : callback.pathname },
+    options,
   };
 }
 
@@ -122,15 +120,18 @@ function flowCookie(redirectUri: string): { name: (state: string) => string; opt
 function continueTrace(response: Response, redirectUri: string): void {
   const { traceparent } = currentTrace() ?? {};
   if (traceparent === undefined) return;
-  const { protocol, pathname: path } = new URL(redirectUri);
-  const secure = protocol === 'https:';
-  response.cookie(TRACE_COOKIE, traceparent, {
-    httpOnly: true,
-    sameSite: 'lax',
-    secure,
-    path,
-    maxAge: STATE_LIFETIME_MS,
-  });
+  const { prefix, options } = cookieRules(redirectUri);
+  response.cookie(`${prefix}${TRACE_COOKIE}`, traceparent, { ...options, maxAge: STATE_LIFETIME_MS });
+}
+
+/** What every cookie has that the browser sends with the callback. */
+function cookieRules(redirectUri: string): { prefix: string; options: CookieOptions } {
+  const callback = new URL(redirectUri);
+  const secure = callback.protocol === 'https:';
+  return {
+    prefix: secure ? '__Host-' : '', // no other host, a subdomain for one, can then set it
+    options: { httpOnly: true, sameSite: 'lax', secure, path: secure ? '/' : callback.pathname },
+  };
 }
 
 function toOutcome(system: string, result: CallbackResult): ReturnOutcome {

@@ -22,5 +22,6 @@ export class FlowPropagator implements TextMapPropagator {
 }
 
 function fromCookie(header: undefined | string | string[]): string | undefined {
-  return parseCookie(String(header ?? ''))[TRACE_COOKIE];
+  const cookies = parseCookie(String(header ?? ''));
+  return cookies[`__Host-${TRACE_COOKIE}`] ?? cookies[TRACE_COOKIE];
 }

@@ -6,7 +6,7 @@ import type { Tracer } from './open-telemetry.ts';
 /** The collector has this long to receive the last spans. */
 const FLUSH_MS = 1_000;
 
-/** Set by connect, and sent by the browser with the callback, so that both belong to one trace. */
+/** Set by connect, and sent by the browser with the callback, so that both belong to one trace; over https with the prefix `__Host-`. */
 export const TRACE_COOKIE = 'oauth_trace';
 
 let tracer: Tracer | undefined;
