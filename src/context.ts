@@ -208,6 +208,8 @@ export function buildServices(dependencies: ServiceDependencies) {
       receiver.stop();
       webhookJob?.stop();
     },
+    /** Whether the process ends with a new grant that it could neither store nor revoke. */
+    hasLostGrant: () => receiver.hasLostGrant,
     /** Waits for the work that outlives its request. */
     drain: async () => {
       receiver.stop();

@@ -37,9 +37,11 @@ export async function shutDown(
   await Promise.all([...servers.map((server) => server.close()), workerStopped]);
   await context.close();
   await stopTracing();
-  logger.info('stopped');
+  const isFinished = !context.hasLostGrant();
+  if (isFinished) logger.info('stopped');
+  else logger.warn('stopped with work unfinished: a new grant could be neither stored nor revoked');
   const limit = new AbortController();
   clock.startTimer(FLUSH_MS, () => limit.abort());
   await flushStandardOutput(limit.signal);
-  process.exit(0);
+  process.exit(isFinished ? 0 : 1);
 }

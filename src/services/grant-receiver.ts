@@ -43,6 +43,8 @@ export class GrantReceiver {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private isStopping = false;
+  /** Whether a grant could be neither stored nor revoked. */
+  hasLostGrant = false;
 
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
@@ -58,7 +60,7 @@ export class GrantReceiver {
   /**
    * Stores and completes a grant. Returns undefined if the database is unavailable for longer than one call to the
    * provider may take: the work then continues in the background.
-   * @throws AppError `service_unavailable` if the grant could not be stored and was revoked
+   * @throws AppError `service_unavailable` if the grant could not be stored
    */
   async receive(state: OAuthState, granted: NewGrant): Promise<CallbackOutcome | undefined> {
     const grant = this.toPendingGrant(state, granted);
@@ -98,9 +100,11 @@ export class GrantReceiver {
     } catch (err) {
       this.log('connect.grant_not_stored', grant, { err });
       const { system, realmId, tokens } = grant;
-      await this.revoker.revokeOrphaned({ system, realmId, refreshToken: tokens.refreshToken });
+      const isEnded = await this.revoker.revokeOrphaned({ system, realmId, refreshToken: tokens.refreshToken });
+      if (!isEnded) this.hasLostGrant = true;
       if (!hasCode(err, 'service_unavailable')) throw err;
-      const detail = 'The connection could not be stored, so it was revoked. Please connect again in a minute.';
+      const consequence = isEnded ? ', so it was revoked' : '';
+      const detail = `The connection could not be stored${consequence}. Please connect again in a minute.`;
       throw new AppError('service_unavailable', { detail, retryAfterSeconds: err.retryAfterSeconds, cause: err.cause });
     }
   }

@@ -77,22 +77,25 @@ export class GrantRevoker {
     await this.pending.deferCompany({ system, realmId, until, createdAfter: fromNow(this.clock, -MAX_DEFERRED_MS) });
   }
 
-  /** Records a grant that belongs to no connection, and attempts to revoke it. */
-  async revokeOrphaned(grant: Grant): Promise<void> {
+  /** Records a grant that belongs to no connection, and attempts to revoke it. False if neither succeeded. */
+  async revokeOrphaned(grant: Grant): Promise<boolean> {
     try {
       await this.revoke(await this.pending.record(grant));
+      return true;
     } catch (err) {
-      await this.revokeUnrecorded(grant, err);
+      return this.revokeUnrecorded(grant, err);
     }
   }
 
   /** The only attempt, since the database is unavailable. @param err why the grant could not be recorded */
-  private async revokeUnrecorded(grant: Grant, err: unknown): Promise<void> {
+  private async revokeUnrecorded(grant: Grant, err: unknown): Promise<boolean> {
     try {
       await this.strategies.get(grant.system).revoke(this.cipher.decrypt(grant.refreshToken));
       this.log('info', 'grant.revoked', grant);
+      return true;
     } catch {
       this.log('error', 'grant.revocation.not_recorded', grant, { err });
+      return false;
     }
   }
 

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { describeOnServer } from '../support/databases.ts';
+import { environment } from '../support/environment.ts';
 import { MINUTES, SECONDS, useHarness } from '../support/harness.ts';
+import { printed, runServer } from '../support/processes.ts';
 import { callback, expectProblem, expectRetryAfter } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
 import { consent, startService, status, type TestService } from '../support/service.ts';
@@ -49,6 +51,26 @@ describeOnServer('a database that becomes unavailable after the exchange of a co
     await stopping.close();
     expect([harness.revocations(), harness.simulator.grantFor('3')?.revoked]).toEqual([1, true]);
     expect(await status(harness.service, 'revoked')).toMatchObject({ connected: false });
+  });
+
+  it('makes the process exit with 1 if it can be neither stored nor revoked, and claims no revocation', async () => {
+    const { simulator } = harness;
+    const server = await runServer(environment(relay.url, simulator));
+    const flow = await consent(server, simulator, 'lost', { realmId: '7' });
+    simulator.resetCalls();
+    simulator.fail({ on: 'revoke', kind: 'status', status: 503, times: null });
+    const release = simulator.hold({ on: 'token', kind: 'slow_after' });
+    const response = callback(server, flow).then((value) => value);
+    await until(() => simulator.callsTo('token').length === 1);
+    relay.refuse();
+    const ended = server.kill('SIGTERM');
+    await printed(server, /"msg":"stopping"/);
+    release();
+    expectProblem(await response, 503, 'service_unavailable', /^The connection could not be stored\. Please/);
+    expect(await ended).toBe(1);
+    expect(server.stdout()).toMatch(/"event":"grant\.revocation\.not_recorded"/);
+    expect(server.stdout()).toMatch(/stopped with work unfinished: a new grant could be neither stored nor revoked/);
+    expect(simulator.grantFor('7')).toMatchObject({ revoked: false });
   });
 
   it('does not replace the connection that the user made meanwhile', async () => {
