@@ -162,9 +162,11 @@ export function buildServices(dependencies: ServiceDependencies) {
   });
 
   const imports = new ConnectionImportDatastore({ session, tokens });
-  const importer = new ConnectionImporter({ ...shared, imports, tokenManager, verifier, changes });
+  const importer = new ConnectionImporter({ ...shared, imports, events, tokenManager, verifier, changes });
   const organizations = new OrganizationDatastore(session);
   const eraser = new OrganizationEraser({
+    ...shared,
+    grants,
     organizations,
     revocations,
     oauthService,

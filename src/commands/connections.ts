@@ -34,7 +34,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await program.parseAsync(process.argv.slice(3), { from: 'user' });
+  const args = process.argv.slice(3);
+  if (args.length === 0) {
+    program.outputHelp({ error: true });
+    throw new CommandError('error: missing verb');
+  }
+  await program.parseAsync(args, { from: 'user' });
 } catch (error) {
   process.stderr.write(`${error instanceof CommandError ? error.message : startupFailure(error)}\n`);
   process.exitCode = 1;

@@ -36,7 +36,7 @@ export function startupFailure(error: unknown): string {
     return 'Another migration is running. If it crashed and none is running, run `npm run migrate:unlock`.';
   }
   if (path && code === 'EACCES') return accessDenied(path);
-  if (path && ['ENOENT', 'ENOTDIR', 'EROFS', 'EEXIST'].includes(code)) return `Cannot use ${path}: ${code}.`;
+  if (path && ['ENOENT', 'ENOTDIR', 'EISDIR', 'EROFS', 'EEXIST'].includes(code)) return `Cannot use ${path}: ${code}.`;
   const reason = databaseCode(error) ?? code;
   const database = DATABASE_FAILURES[reason.replace(/^SQLITE_(READONLY|CANTOPEN).*/, 'SQLITE_CANTOPEN')];
   if (database) return `${database} See DATABASE_URL.`;

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { TokenCipher } from '../crypto/token-cipher.ts';
+import type { ConnectionEventDatastore } from '../datastores/connection-event-datastore.ts';
 import type { ConnectionImportDatastore } from '../datastores/connection-import-datastore.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import type { ActiveConnection, ConnectionKey, NewConnection, PlainToken, RealmId } from '../models/connection.ts';
+import type { ConnectionEvent } from '../models/connection-event.ts';
 import { nextMaintenanceAt } from '../models/maintenance.ts';
 import type { ProviderError } from '../strategies/provider-error.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
@@ -18,11 +20,20 @@ const ASSUMED_LIFETIME_MS = 100 * 86_400_000;
 const ATTEMPTS = 3;
 const DEFAULT_RETRY_SECONDS = 5;
 const MAX_RETRY_SECONDS = 120;
+/** Events of an organization among which the one that ended its imported connection is looked for. */
+const MAX_EVENTS = 50;
+const ENDS = new Set<ConnectionEvent['type']>(['disconnected', 'reconnected', 'imported', 'company_mismatch']);
 
 /** A connection of another system. */
 export interface ForeignConnection extends ConnectionKey {
   realmId: RealmId;
   refreshToken: PlainToken;
+}
+
+/** What identifies the row of an imported connection. */
+interface ImportedRow {
+  tokenId: string;
+  realmId: RealmId;
 }
 
 /**
@@ -41,6 +52,7 @@ export type ImportOutcome =
 interface Dependencies {
   strategies: StrategyRegistry;
   imports: ConnectionImportDatastore;
+  events: ConnectionEventDatastore;
   tokens: OAuthTokenDatastore;
   cipher: TokenCipher;
   tokenManager: TokenManager;
@@ -56,6 +68,7 @@ interface Dependencies {
 export class ConnectionImporter {
   private readonly strategies: StrategyRegistry;
   private readonly imports: ConnectionImportDatastore;
+  private readonly events: ConnectionEventDatastore;
   private readonly tokens: OAuthTokenDatastore;
   private readonly cipher: TokenCipher;
   private readonly tokenManager: TokenManager;
@@ -68,6 +81,7 @@ export class ConnectionImporter {
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
     this.imports = dependencies.imports;
+    this.events = dependencies.events;
     this.tokens = dependencies.tokens;
     this.cipher = dependencies.cipher;
     this.tokenManager = dependencies.tokenManager;
@@ -111,7 +125,7 @@ export class ConnectionImporter {
         this.hasProven = true;
         return { kind: 'connected', isOld: false };
       case 'ended':
-        return { kind: 'failed', reason: 'company_mismatch: the token does not give access to this company' };
+        return { kind: 'failed', reason: COMPANY_MISMATCH };
       case 'denied':
         return { kind: 'unproven', cause: 'company_denied' };
       case 'provider_down':
@@ -141,14 +155,16 @@ export class ConnectionImporter {
   }
 
   /** Returns the imported connection if it is the organization's and active, otherwise the reason why it is not. */
-  private async findImported({
-    tokenId,
-    ...key
-  }: ConnectionKey & { tokenId: string }): Promise<ActiveConnection | string> {
-    const current = await this.tokens.findCurrent(key);
-    if (current?.tokenId !== tokenId)
-      return 'ended: this token was imported before, and its connection has ended since';
+  private async findImported(imported: ConnectionKey & ImportedRow): Promise<ActiveConnection | string> {
+    const current = await this.tokens.findCurrent(imported);
+    if (current?.tokenId !== imported.tokenId) return this.reasonOfEnd(imported);
     return current.state === 'lost' ? `${current.reason}: ${REASONS[current.reason]}` : current;
+  }
+
+  private async reasonOfEnd({ realmId, ...key }: ConnectionKey & ImportedRow): Promise<string> {
+    const events = await this.events.listNewest(key, MAX_EVENTS);
+    const end = events.find((event) => event.realmId === realmId && ENDS.has(event.type));
+    return end?.type === 'company_mismatch' ? COMPANY_MISMATCH : ENDED;
   }
 
   private toConnection({ refreshToken, ...foreign }: ForeignConnection): NewConnection {
@@ -166,6 +182,8 @@ export class ConnectionImporter {
   }
 }
 
+const COMPANY_MISMATCH = 'company_mismatch: the token does not give access to this company';
+const ENDED = 'ended: this token was imported before, and its connection has ended since';
 const REASONS = {
   authorization_revoked: 'the refresh token was rejected: it is not the newest, was revoked, or is of another app',
   rotation_lost: 'the refresh token was rejected after a refresh whose response was lost',

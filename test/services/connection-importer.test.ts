@@ -110,7 +110,11 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
     expect(await importToken('acme', '78', token)).toEqual(mismatch);
     expect(await status(harness.service, 'acme')).toMatchObject({ connected: false, needs_reauthorization: false });
     expect(await harness.eventTypes('acme')).toEqual(['imported', 'company_mismatch']);
-    expect(await importToken('acme', '78', token)).toMatchObject({
+    expect(await importToken('acme', '78', token)).toEqual(mismatch);
+    const other = await foreignToken(harness.simulator, '79');
+    await importToken('acme', '79', other);
+    await harness.disconnect('acme');
+    expect(await importToken('acme', '79', other)).toMatchObject({
       kind: 'failed',
       reason: expect.stringMatching(/^ended: /),
     });

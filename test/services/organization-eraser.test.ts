@@ -88,6 +88,36 @@ describeEachDatabase('the erasure of an organization', (createDatabase, kind) =>
     expect([await rowsOf('acme'), await harness.pendingRevocations()]).toEqual([{}, []]);
   });
 
+  it.each(['a connection', 'a pending revocation', 'a grant that waits for its confirmation'])(
+    'changes nothing if it has %s of an unknown system, unless it may leave grants unrevoked',
+    async (what) => {
+      if (what === 'a grant that waits for its confirmation') await consent('acme', '79');
+      else await harness.connect('acme', '79');
+      if (what === 'a pending revocation') {
+        harness.simulator.fail({ on: 'revoke', kind: 'status', status: 503, times: null });
+        await harness.disconnect('acme');
+        await harness.home.backgroundTasks.drain();
+        harness.simulator.clearFaults();
+      }
+      for (const table of ['oauth_tokens', 'pending_grants', 'pending_revocations', 'connection_events'] as const) {
+        await harness.knex(table).where('realm_id', '79').update({ accounting_system: 'xero' });
+      }
+      await harness.connect('acme', '80');
+      const before = await rowsOf('acme');
+      harness.simulator.resetCalls();
+      expect(await erase('acme')).toEqual({ kind: 'unknown_system', systems: ['xero'] });
+      expect([await rowsOf('acme'), harness.simulator.calls]).toEqual([before, []]);
+      const { eraser } = harness.home;
+      const { organizationId } = harness.key('acme');
+      expect(await eraser.erase(organizationId, { leavesUnrevoked: true })).toMatchObject({ kind: 'erased' });
+      expect([await rowsOf('acme'), await harness.pendingRevocations()]).toEqual([{}, []]);
+      expect([harness.simulator.grantFor('79')?.revoked, harness.simulator.grantFor('80')?.revoked]).toEqual([
+        false,
+        true,
+      ]);
+    },
+  );
+
   it('leaves an organization that can connect again', async () => {
     await harness.connect('acme', '76');
     await erase('acme');

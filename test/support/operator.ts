@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { environment } from './environment.ts';
 import type { Harness } from './harness.ts';
 import { emptyFolder, projectFile, runToEnd } from './processes.ts';
@@ -37,6 +38,16 @@ export class Operator {
     const ended = await runToEnd(BUILT, ['connections', ...args], variables);
     this.output.push(ended.stdout, ended.stderr);
     return ended;
+  }
+
+  /** The lines of `FILE.failed`, which are kept as what was printed is. */
+  readReport(path: string): { line: number; reason: string; organization_id: unknown }[] {
+    const text = readFileSync(path, 'utf8');
+    this.output.push(text);
+    return text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
   }
 
   /** Runs a verb on a terminal, where its user types a line. Returns what the terminal shows. */

@@ -19,7 +19,9 @@ export function disconnectCommand() {
     .addArgument(organizationArgument())
     .option('--yes', 'does not ask')
     .action((organization: OrganizationId, options: Options) =>
-      withServices({ readsCompanies: false }, (services) => disconnect(services, organization, options)),
+      withServices({ readsCompanies: false, system: options.system }, (services) =>
+        disconnect(services, organization, options),
+      ),
     );
 }
 

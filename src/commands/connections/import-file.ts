@@ -53,11 +53,20 @@ export function withoutToken({ line, organizationId, realmId }: ImportEntry): Om
 }
 
 function decode(path: string): string {
-  const bytes = readFileSync(path);
+  const bytes = readBytes(path);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes); // without a byte order mark
   } catch {
     throw new CommandError(`${path} is not UTF-8 text.`);
+  }
+}
+
+/** @throws Error of Node's, with the path, which Node leaves out for a folder */
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw Object.assign(error as Error, { path });
   }
 }
 

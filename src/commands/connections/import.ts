@@ -61,7 +61,9 @@ export function importCommand() {
     .action((file: string, options: Options) =>
       options.dryRun
         ? checkFile(file)
-        : withServices({ readsCompanies: true }, (services) => importFile(services, file, options)),
+        : withServices({ readsCompanies: true, system: options.system }, (services) =>
+            importFile(services, file, options),
+          ),
     );
 }
 

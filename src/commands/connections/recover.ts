@@ -20,7 +20,7 @@ export function recoverCommand() {
   return systemVerb('recover', 'Retries the lost connection of an organization, or all that are lost, now.')
     .addArgument(organizationArgument('[organization]', 'its ID; by default, all'))
     .action((organization: OrganizationId | undefined, options: SystemOption) =>
-      withServices({ readsCompanies: false }, (services) =>
+      withServices({ readsCompanies: false, system: options.system }, (services) =>
         organization ? recoverOne(services, organization, options) : recoverAll(services, options),
       ),
     );

@@ -10,6 +10,7 @@ import { createLogger } from '../../observability/logger.ts';
 import { createMetrics } from '../../observability/metrics.ts';
 import { createStrategies } from '../../strategies/strategy-registry.ts';
 import { systemClock } from '../../utils/clock.ts';
+import { CommandError } from '../command-error.ts';
 
 /** What a verb reads the database with, if it uses no token. */
 export interface Readers {
@@ -39,9 +40,14 @@ export async function withReaders(work: (readers: Readers) => Promise<void>): Pr
   }
 }
 
-/** Runs a verb that uses tokens. @param readsCompanies whether it calls the provider's API */
+/**
+ * Runs a verb that uses tokens.
+ * @param readsCompanies whether it calls the provider's API
+ * @param system the accounting system that it acts on; absent: all
+ * @throws CommandError for a system that this version does not have, before anything is changed
+ */
 export async function withServices(
-  { readsCompanies }: { readsCompanies: boolean },
+  { readsCompanies, system }: { readsCompanies: boolean; system?: string },
   work: (services: OperatorServices) => Promise<void>,
 ): Promise<void> {
   const config = loadOperatorConfig(readEnvironment(), { readsCompanies });
@@ -59,10 +65,18 @@ export async function withServices(
     metrics: createMetrics(),
   });
   try {
+    if (system !== undefined) requireSystem(services, system);
     await work({ ...services, clock: systemClock, interrupted: interruption() });
   } finally {
     await services.drain();
     await session.close();
+  }
+}
+
+function requireSystem({ strategies }: Services, system: string): void {
+  const known = strategies.systems();
+  if (!known.includes(system)) {
+    throw new CommandError(`This version has no accounting system ${system}, only ${known.join(', ')}.`);
   }
 }
 

@@ -23,7 +23,7 @@ export function verifyCommand() {
   )
     .addArgument(organizationArgument('[organization]', 'its ID; by default, all'))
     .action((organization: OrganizationId | undefined, options: SystemOption) =>
-      withServices({ readsCompanies: true }, (services) =>
+      withServices({ readsCompanies: true, system: options.system }, (services) =>
         organization ? verifyOne(services, organization, options) : verifyAll(services, options),
       ),
     );

@@ -1,0 +1,173 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { createSqlite } from '../support/databases.ts';
+import { useHarness } from '../support/harness.ts';
+import { foreignLines, toCsv, toJsonLines } from '../support/imports.ts';
+import { BUILT, Operator, operatorVariables } from '../support/operator.ts';
+import { runToEnd } from '../support/processes.ts';
+
+const VERBS = ['list', 'show', 'events', 'disconnect', 'recover', 'recount', 'verify', 'import', 'erase'];
+const NO_XERO = /^This version has no accounting system xero, only quickbooks\.\n$/;
+
+describe('npm run connections, in error', () => {
+  const harness = useHarness(createSqlite, { isolated: true });
+  const operator = new Operator(harness);
+  const folder = mkdtempSync(join(tmpdir(), 'import-'));
+  const file = join(folder, 'connections');
+  const report = `${file}.failed`;
+
+  beforeEach(() => {
+    for (const path of [file, report]) rmSync(path, { force: true });
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  describe('import', () => {
+    it('reports the lines that failed, and ends, also on a terminal, if the database becomes unavailable', async () => {
+      const unmigrated = { ...operatorVariables(harness), DATABASE_URL: `sqlite:${join(folder, 'unmigrated.db')}` };
+      writeFileSync(file, `${toJsonLines(await foreignLines(harness.simulator, 1))}["AB11array"]\n`);
+      const { code, stdout, stderr } = await operator.runWith(unmigrated, 'import', file);
+      expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(/^The database is not migrated.*\n$/)]);
+      expect(operator.readReport(report)).toMatchObject([{ line: 2, reason: 'invalid: it is not a JSON object' }]);
+      const ended = await operator.runOnTerminalWith(unmigrated, '', 'import', file);
+      expect(ended).toEqual({ code: 1, shown: expect.stringMatching(/ 0 of 1 lines\nThe database is not migrated/) });
+    });
+
+    it('stops if the provider rejects the service, and resumes once it does not', async () => {
+      writeFileSync(file, toCsv(await foreignLines(harness.simulator, 3)));
+      harness.simulator.fail({ on: 'token', kind: 'invalid_client', times: null });
+      const { code, stderr } = await operator.run('import', file);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringMatching(/^Stopped in line 2: .*QBO_CLIENT_ID.* Run it again to resume\.\n$/),
+      ]);
+      expect(await harness.knex('oauth_tokens')).toHaveLength(1);
+      harness.simulator.clearFaults();
+      expect(await operator.run('import', file)).toMatchObject({ code: 0 });
+      expect(harness.refreshes()).toBe(4);
+    });
+
+    it('stops after three denied companies, without having ended a connection: the environment may be wrong', async () => {
+      writeFileSync(file, toCsv(await foreignLines(harness.simulator, 5)));
+      for (const at of [0, 1, 2, 3, 4]) harness.simulator.setCompany(`500${at}`, undefined);
+      const { code, stderr } = await operator.run('import', file);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/QBO_ENVIRONMENT/)]);
+      for (const at of [0, 1, 2, 3, 4]) harness.simulator.setCompany(`500${at}`, 'Right');
+      expect(await operator.run('import', file)).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/^Imported 5 of 5/),
+      });
+    });
+
+    it('says in one line that a folder is no file', async () => {
+      const { code, stdout, stderr } = await operator.run('import', folder);
+      expect([code, stdout, stderr]).toEqual([1, '', `Cannot use ${folder}: EISDIR.\n`]);
+    });
+
+    it.each([
+      ['a file that is not there', undefined, /^Cannot use .*: ENOENT\.\n$/],
+      [
+        'CSV without a header',
+        'acme,1,AB11secret\n',
+        /no header line with organization_id and realm_id and refresh_token/,
+      ],
+      [
+        'unfinished CSV',
+        'organization_id,realm_id,refresh_token\nacme,1,"AB11secret\n',
+        /is not valid CSV: CSV_QUOTE_NOT_CLOSED/,
+      ],
+      ['what is not UTF-8', Buffer.from([0x7b, 0xff, 0xfe]), /is not UTF-8 text/],
+    ])('says in one line what is wrong with %s', async (_, content, message) => {
+      if (content !== undefined) writeFileSync(file, content);
+      const { code, stdout, stderr } = await operator.run('import', file);
+      expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(message)]);
+      expect(stderr).toMatch(/^[^\n]+\n$/);
+    });
+  });
+
+  it('changes nothing of a connection to a system that this version does not have, unless its erasure is forced', async () => {
+    await harness.connect('acme', '70');
+    await harness.connect('globex', '71');
+    await harness.knex.raw("UPDATE oauth_tokens SET accounting_system = 'xero' WHERE organization_id = 'acme'");
+    const before = await harness.rows('acme');
+    const { code, stderr } = await operator.run('disconnect', 'acme', '--system', 'xero', '--yes');
+    expect([code, stderr]).toEqual([1, expect.stringMatching(NO_XERO)]);
+    const refused = await operator.run('erase', 'acme', '--yes');
+    expect([refused.code, refused.stdout, refused.stderr]).toEqual([
+      1,
+      '',
+      'acme was not erased: this version cannot revoke its grants for xero. Run this with a version that has xero, or add --unrevoked to delete them without revoking them.\n',
+    ]);
+    expect([await harness.rows('acme'), await harness.pendingRevocations()]).toEqual([before, []]);
+    const forced = await operator.run('erase', 'acme', '--yes', '--unrevoked');
+    expect([forced.code, forced.stdout, forced.stderr]).toEqual([0, 'Erased acme: 1 connection, 2 events.\n', '']);
+    expect([await harness.rows('acme'), await harness.pendingRevocations(), harness.revocations()]).toEqual([
+      [],
+      [],
+      0,
+    ]);
+    expect(await harness.activeRows('globex')).toHaveLength(1);
+  });
+
+  it('without a verb prints the help to stderr, and the reason after it', async () => {
+    const { code, stdout, stderr } = await operator.run();
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^Usage: connections VERB [\s\S]*\n {2}erase [\s\S]*\nerror: missing verb\n$/);
+  });
+
+  it.each([
+    [['show', 'unconnected'], /^unconnected has no connection to quickbooks\.\n$/],
+    [['disconnect', 'unconnected', '--yes'], /^unconnected has no connection/],
+    [['disconnect', 'acme', '--system', 'xero', '--yes'], NO_XERO],
+    [['recover', '--system', 'xero'], NO_XERO],
+    [['verify', '--system', 'xero'], NO_XERO],
+    [['import', 'connections.csv', '--system', 'xero'], NO_XERO],
+    [['show'], /^error: missing required argument 'organization'\n$/],
+    [['show', 'a.b'], /^error: .* 'a\.b' is invalid .*36 characters.*\n$/],
+    [['list', '--state', 'gone'], /^error: .*Allowed choices are active, lost, refresh_failing, expiring\.\n$/],
+    [['list', '--everything'], /^error: unknown option '--everything'\n$/],
+    [['explode'], /^error: unknown command 'explode'\n$/],
+  ])('says in one line what is wrong with %j', async (args, message) => {
+    const { code, stdout, stderr } = await operator.run(...args);
+    expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(message)]);
+  });
+
+  it('reads with DATABASE_URL alone, and names what it needs to use tokens', async () => {
+    const { NODE_ENV, DATABASE_URL } = operatorVariables(harness);
+    await harness.connect('acme');
+    for (const args of [['list'], ['show', 'acme'], ['events', 'acme'], ['recount']]) {
+      expect(await operator.runWith({ NODE_ENV, DATABASE_URL }, ...args)).toMatchObject({ code: 0, stderr: '' });
+    }
+    for (const args of [['disconnect', 'acme', '--yes'], ['recover'], ['erase', 'acme', '--yes']]) {
+      const { code, stderr } = await operator.runWith({ NODE_ENV, DATABASE_URL }, ...args);
+      const required = ['ENCRYPTION_KEY', 'QBO_CLIENT_ID', 'QBO_CLIENT_SECRET'].map((name) => `${name} is required\n`);
+      expect([code, stderr.split(/(?<=\n)/).sort()]).toEqual([1, required]);
+    }
+    const { QBO_API_BASE_URL: _, ...withoutApi } = operatorVariables(harness) as Record<string, string>;
+    for (const args of [['verify'], ['import', file]]) {
+      expect(await operator.runWith(withoutApi, ...args)).toMatchObject({
+        code: 1,
+        stderr: 'QBO_ENVIRONMENT is required\n',
+      });
+    }
+  });
+
+  it('works from source too, and explains each verb', async () => {
+    const source = await runToEnd('bin/run.js', ['connections', '--help'], {});
+    expect(source).toMatchObject({ code: 0, stderr: '' });
+    expect(await runToEnd(BUILT, ['connections', '--help'], {})).toEqual(source);
+    for (const verb of VERBS) {
+      expect(source.stdout).toMatch(new RegExp(`^  ${verb} `, 'm'));
+      const { code, stdout } = await operator.run(verb, '--help');
+      expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`^Usage: connections ${verb}`))]);
+    }
+  });
+
+  it('has printed and reported no token in any of this', () => {
+    const printed = operator.output.join('\n');
+    expect([harness.secrets.size > 10, printed.length > 5_000]).toEqual([true, true]);
+    expect([...harness.secrets].filter((secret) => printed.includes(secret))).toEqual([]);
+    expect(printed).not.toMatch(/gAAAA|AB11|eyJ/);
+  });
+});
