@@ -26,7 +26,7 @@ describe('compose.yaml', () => {
       production: true,
       server: { host: '0.0.0.0', port: 8080 },
       database: { client: 'mysql', user: 'accounting', password: 'password', host: 'mysql', name: 'accounting' },
-      rateLimits: { redis: { host: 'redis', port: 6379 } },
+      rateLimits: { redis: { addresses: [{ host: 'redis', port: 6379 }] } },
       trustProxy: 1,
     });
   });

@@ -24,7 +24,7 @@ const HOST_NAME = /^[\p{L}\p{N}._-]+$/u;
 
 /** Parses `scheme://user:password@host:port/path?query`. @param form what the problem says the URL must be @throws UrlProblem */
 export function parseUrl(text: string, schemes: readonly string[], form: string): ParsedUrl {
-  const scheme = /^([a-z0-9]+):\/\//i.exec(text)?.[1]?.toLowerCase() ?? '';
+  const scheme = /^([a-z0-9+]+):\/\//i.exec(text)?.[1]?.toLowerCase() ?? '';
   if (!schemes.includes(scheme)) throw new UrlProblem(form);
   if (text.includes('#')) throw new UrlProblem('contains a #: write it as %23');
   if (!URL.canParse(text) || /\s/.test(text)) throw new UrlProblem(form);
@@ -40,6 +40,13 @@ export function parseUrl(text: string, schemes: readonly string[], form: string)
     path: url.pathname.replace(/^\//, ''),
     readParameters: (names) => readParameters(url.search, names),
   };
+}
+
+/** Parses `scheme://user:password@host:port,host:port/path?query`. Returns one result per host, alike in all else. @throws UrlProblem */
+export function parseUrls(text: string, schemes: readonly string[], form: string): [ParsedUrl, ...ParsedUrl[]] {
+  const [, start = '', hosts = '', end = ''] = /^([^/]*\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/s.exec(text) ?? [];
+  const [first = '', ...others] = hosts.split(',').map((host) => start + host + end);
+  return [parseUrl(first, schemes, form), ...others.map((url) => parseUrl(url, schemes, form))];
 }
 
 /** Decodes percent-encoding. @throws UrlProblem */

@@ -1,19 +1,17 @@
-import { createClient } from 'redis';
 import type { RedisConfig } from '../config/redis-url.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { Clock } from '../utils/clock.ts';
+import type { Clock, Timer } from '../utils/clock.ts';
 import { withTimeout } from '../utils/with-timeout.ts';
+import { createRedisClient, type RedisClient } from './redis-client.ts';
 
 /** A request waits no longer than this for Redis. */
 const TIMEOUT_MS = 100;
 /** After a failure Redis is not used for this long, so that no request waits for it. */
 const COOLDOWN_MS = 1_000;
+/** The connection is made at most once in this time. */
 const RECONNECT_MS = 1_000;
-const MAX_QUEUE_LENGTH = 1_000;
 const WARNING_INTERVAL_MS = 60_000;
-/** A connection whose server disappeared without a word is closed after this time. */
-const IDLE_TIMEOUT_MS = 10_000;
-/** What a server replies that is not, or no longer, the primary: another one has taken its place at this address. */
+/** What a server replies that is not, or no longer, the primary: another one has taken its place. */
 const NOT_PRIMARY = /\b(READONLY|MASTERDOWN|LOADING|CLUSTERDOWN)\b/;
 
 interface Dependencies {
@@ -24,47 +22,41 @@ interface Dependencies {
 
 /** The connection to Redis, which the service can do without: each of its users has a substitute in this process. */
 export class RedisConnection {
-  private readonly client;
+  private readonly redis: RedisConfig;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly readyListeners: (() => void)[] = [];
+  /** Undefined after a failure, until it is replaced. */
+  private client: RedisClient | undefined;
+  private isConnected = false;
+  private connectingAt = Number.NEGATIVE_INFINITY;
+  private reconnectTimer: Timer | undefined;
   private cooldownEndsAt = 0;
   private warnedAt = Number.NEGATIVE_INFINITY;
 
   constructor({ redis, clock, logger }: Dependencies) {
+    this.redis = redis;
     this.clock = clock;
     this.logger = logger;
-    this.client = createClient({
-      ...(redis.user === undefined ? {} : { username: redis.user }),
-      ...(redis.password === undefined ? {} : { password: redis.password }),
-      database: redis.database,
-      disableOfflineQueue: true,
-      commandsQueueMaxLength: MAX_QUEUE_LENGTH,
-      pingInterval: IDLE_TIMEOUT_MS / 2,
-      socket: {
-        host: redis.host,
-        port: redis.port,
-        ...(redis.isEncrypted ? { tls: true } : {}),
-        reconnectStrategy: RECONNECT_MS,
-        connectTimeout: RECONNECT_MS,
-        socketTimeout: IDLE_TIMEOUT_MS,
-      },
-    });
-    this.client.on('error', this.warn);
     this.connect();
   }
 
   get isReady(): boolean {
-    return this.client.isReady;
+    return this.isConnected;
   }
 
   /** Calls `listener` each time the connection is made. */
   onReady(listener: () => void): void {
-    this.client.on('ready', listener);
+    this.readyListeners.push(listener);
   }
 
-  /** Sends one command. Rejects if Redis does not accept it; has no time limit of its own. */
+  /**
+   * Sends one command: `EVAL`, `EVALSHA`, `SCRIPT`, or one whose first argument is its key. Rejects if Redis does not accept
+   * it; has no time limit of its own.
+   */
   async send<Reply>(...command: string[]): Promise<Reply> {
-    return this.client.sendCommand(command) as Promise<Reply>;
+    if (!this.client) throw new DisconnectedError();
+    return this.client.send(command) as Promise<Reply>;
   }
 
   /**
@@ -72,14 +64,15 @@ export class RedisConnection {
    * @param onFailure called if the commands failed
    */
   async attempt<Result>(work: () => Promise<Result>, onFailure?: () => void): Promise<Result | undefined> {
-    if (!this.isReady || this.clock.monotonicMs() < this.cooldownEndsAt) return undefined;
+    const { client } = this;
+    if (!client || !this.isConnected || this.clock.monotonicMs() < this.cooldownEndsAt) return undefined;
     try {
       const onTimeout = () => new TimeoutError();
       return await withTimeout(work(), { clock: this.clock, timeoutMs: TIMEOUT_MS, onTimeout });
     } catch (error) {
       this.warn(error as Error);
       this.cooldownEndsAt = this.clock.monotonicMs() + COOLDOWN_MS;
-      if (error instanceof TimeoutError || NOT_PRIMARY.test((error as Error).message)) this.reconnect();
+      if (error instanceof TimeoutError || NOT_PRIMARY.test((error as Error).message)) this.replace(client);
       else onFailure?.();
       return undefined;
     }
@@ -94,18 +87,41 @@ export class RedisConnection {
   };
 
   close(): void {
-    this.client.destroy();
-  }
-
-  /** After a failover the connection to the previous primary can stay open, and would be used forever. */
-  private reconnect(): void {
-    if (!this.client.isOpen) return;
-    this.client.destroy();
-    this.connect();
+    this.reconnectTimer?.cancel();
+    this.disconnect();
   }
 
   private connect(): void {
-    this.client.connect().catch(this.warn);
+    this.connectingAt = this.clock.monotonicMs();
+    const onFailure = (error: Error) => {
+      if (client !== this.client) return;
+      this.warn(error);
+      this.replace(client);
+    };
+    const client = createRedisClient({ redis: this.redis, onFailure });
+    this.client = client;
+    client.connect().then(() => this.onConnected(client), onFailure);
+  }
+
+  private onConnected(client: RedisClient): void {
+    if (client !== this.client) return;
+    this.isConnected = true;
+    for (const listener of this.readyListeners) listener();
+  }
+
+  /** After a failover, a connection to the previous primary can stay open, and would be used forever. */
+  private replace(client: RedisClient): void {
+    if (client !== this.client) return;
+    this.disconnect();
+    const waitMs = Math.max(0, this.connectingAt + RECONNECT_MS - this.clock.monotonicMs());
+    this.reconnectTimer = this.clock.startTimer(waitMs, () => this.connect());
+  }
+
+  private disconnect(): void {
+    const { client } = this;
+    this.client = undefined;
+    this.isConnected = false;
+    client?.destroy();
   }
 }
 
@@ -113,8 +129,12 @@ class TimeoutError extends Error {
   readonly code = 'timeout';
 }
 
-/** The code of the system or the client, or the word that begins a reply of Redis: never its text, which can contain a key. */
+class DisconnectedError extends Error {
+  readonly code = 'disconnected';
+}
+
+/** A code, the word that begins a reply of Redis, or the error's class: never its text, which can contain a key. */
 function reasonOf(error: Error): string {
-  const { code, message, name } = error as NodeJS.ErrnoException;
-  return code ?? NOT_PRIMARY.exec(message)?.[0] ?? /^[A-Z]{4,}\b/.exec(message)?.[0] ?? name;
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code ?? NOT_PRIMARY.exec(message)?.[0] ?? /^[A-Z]{4,}\b/.exec(message)?.[0] ?? error.constructor.name;
 }

@@ -133,6 +133,11 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'is made anew to the new primary if the previous one has become read-only',
   },
   {
+    fault: 'a failover of Redis by Sentinels or in a cluster',
+    file: 'test/redis/redis-client.test.ts',
+    title: 'is made anew to the replica that replaced a killed primary',
+  },
+  {
     fault: 'an egress proxy is slow, rejects tunnels or breaks them',
     file: 'test/flow/egress.test.ts',
     title: 'keeps a connection that cannot be refreshed: the proxy responds with %s',

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { bearer, KEYS, WITH_KEYS } from '../support/credentials.ts';
 import { createSqlite } from '../support/databases.ts';
 import { useHarness } from '../support/harness.ts';
+import { type RedisGroup, startCluster, startSentinelGroup } from '../support/redis-groups.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { PREFIX } from '../support/requests.ts';
 import { send } from '../support/send.ts';
@@ -96,6 +97,33 @@ describeWithRedis('rate limits in Redis', () => {
   });
 });
 
+describeWithRedis.each([
+  ['whose primary Sentinels choose', startSentinelGroup],
+  ['that is a cluster', () => startCluster('rate-limit:change:key:billing')],
+])('rate limits in a Redis %s', (_, startGroup) => {
+  let group: RedisGroup;
+  beforeEach(async () => {
+    group = await startGroup();
+  });
+  afterEach(() => group.close());
+
+  it('are shared by all replicas, before and after a failover, and no call fails meanwhile', async () => {
+    const [one, two] = await startReplicas(group.url);
+    for (const service of services) await untilShared(group, service);
+    expect(await remaining(one, two, one)).toEqual([4, 3, 2]);
+    await group.detectFailures();
+    await group.primary.kill();
+    await until(async () => {
+      for (const service of services) await callTimes(service, 1);
+      return (await group.replica.command('KEYS rate-limit:change:*')).includes('billing');
+    });
+    for (const service of services) await untilShared(group, service);
+    expect(await remaining(one, two, one)).toEqual([4, 3, 2]);
+    expect(new Set(warnings().map(({ event }) => event))).toEqual(new Set(['redis.unavailable']));
+    expect(services.flatMap(({ logs }) => logs).join()).not.toContain('secret@');
+  });
+});
+
 describe('rate limits whose Redis cannot be reached', () => {
   it.each([
     ['refuses connections', async () => `redis://127.0.0.1:${await closedPort()}`],
@@ -147,7 +175,7 @@ function warnings(): Record<string, unknown>[] {
 }
 
 /** Resolves once a service counts in Redis: another caller's call then appears there as a key. */
-async function untilShared(redis: RedisServer, service: TestService | undefined): Promise<void> {
+async function untilShared(redis: Pick<RedisServer, 'command'>, service: TestService | undefined): Promise<void> {
   await until(async () => {
     await call(service, KEYS.reports);
     return (await redis.command('KEYS rate-limit:change:*')).includes('reports');

@@ -1,12 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { parseRedisUrl } from '../../src/config/redis-url.ts';
 import { RedisConnection } from '../../src/redis/redis-connection.ts';
-import { emptyFolder, startProcess } from '../support/processes.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { closedPort, startTcpRelay, type TcpRelay } from '../support/tcp-relay.ts';
+import { startTcpRelay, type TcpRelay } from '../support/tcp-relay.ts';
 import { TestClock } from '../support/test-clock.ts';
 import { until } from '../support/until.ts';
 
@@ -63,49 +60,4 @@ describeWithRedis('a connection to a Redis that fails over', () => {
       return (await write()) !== undefined;
     });
   }
-});
-
-const describeWithProxy = process.env['HAS_REDIS'] && process.env['HAS_HAPROXY'] ? describe : describe.skip;
-
-describeWithProxy('a connection to two Redis servers through the proxy of the handbook', () => {
-  it('reaches the one that is the primary, before and after a failover', async () => {
-    const [one, two] = await Promise.all([startRedis(), startRedis()]);
-    const replicate = (replica: RedisServer, { url }: RedisServer) =>
-      replica.command(`REPLICAOF 127.0.0.1 ${new URL(url).port}`);
-    await replicate(one, two);
-    const port = await closedPort();
-    const [, settings = ''] = /```haproxy\n(.*?)```/s.exec(readFileSync('docs/operations/deployment.md', 'utf8')) ?? [];
-    const folder = emptyFolder();
-    writeFileSync(
-      join(folder, 'redis.cfg'),
-      settings
-        .replace(':6379', `127.0.0.1:${port}`)
-        .replace('redis-1:6379', new URL(one.url).host)
-        .replace('redis-2:6379', new URL(two.url).host),
-    );
-    const proxy = startProcess({
-      command: 'haproxy',
-      args: ['-db', '-f', join(folder, 'redis.cfg')],
-      env: {},
-      cwd: folder,
-    });
-    const clock = new TestClock();
-    const redis = new RedisConnection({
-      redis: parseRedisUrl(`redis://127.0.0.1:${port}`),
-      clock,
-      logger: pino({ enabled: false }),
-    });
-    const writes = async (value: string) => {
-      clock.advance(1_000);
-      return (await redis.attempt(() => redis.send('SET', 'key', value))) !== undefined;
-    };
-    await until(() => writes('first'));
-    expect(await two.command('GET key')).toContain('first');
-    await one.command('REPLICAOF NO ONE');
-    await replicate(two, one);
-    await until(async () => (await writes('second')) && (await one.command('GET key')).includes('second'));
-    redis.close();
-    await proxy.kill('SIGTERM');
-    await Promise.all([one.close(), two.close()]);
-  }, 30_000);
 });

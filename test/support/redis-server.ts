@@ -8,6 +8,7 @@ import { until } from './until.ts';
 /** A Redis of a test's own, which can be killed, frozen and restarted empty. */
 export interface RedisServer {
   url: string;
+  port: number;
   /** `kill -9`. */
   kill(): Promise<void>;
   /** Starts it at the same address, empty: no counts, no scripts. */
@@ -20,15 +21,17 @@ export interface RedisServer {
   close(): Promise<void>;
 }
 
-/** Starts `redis-server` on a free port. @param options as on its command line */
+/** Starts `redis-server` on a free port. @param options as on its command line, after the file of its settings, if it has one */
 export async function startRedis(...options: string[]): Promise<RedisServer> {
   const port = await closedPort();
-  const memoryOnly = ['--save', '', '--appendonly', 'no', '--dir', tmpdir()];
+  const file = options[0]?.startsWith('--') ? [] : options.splice(0, 1);
+  const memoryOnly = file.length > 0 ? [] : ['--save', '', '--appendonly', 'no', '--dir', tmpdir()];
   let child: ChildProcess | undefined;
   const redis: RedisServer = {
     url: `redis://127.0.0.1:${port}`,
+    port,
     start: async () => {
-      const args = ['--port', String(port), '--bind', '127.0.0.1', ...memoryOnly, ...options];
+      const args = [...file, '--port', String(port), '--bind', '127.0.0.1', ...memoryOnly, ...options];
       child = spawn('redis-server', args, { stdio: 'ignore' });
       await until(async () => (await redis.command('PING').catch(() => '')) !== '');
     },
@@ -40,18 +43,23 @@ export async function startRedis(...options: string[]): Promise<RedisServer> {
     },
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
-    command: async (text) => {
-      const socket = connect(port, '127.0.0.1');
-      try {
-        await once(socket, 'connect');
-        socket.write(`${text}\r\n`);
-        return String((await once(socket, 'data'))[0]);
-      } finally {
-        socket.destroy();
-      }
+    command: (text) => {
+      const isClosed = (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET'; // since its role has changed
+      return send(port, text).catch((error) => (isClosed(error) ? send(port, text) : Promise.reject(error)));
     },
     close: () => redis.kill(),
   };
   await redis.start();
   return redis;
+}
+
+async function send(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    socket.write(`${text}\r\n`);
+    return String((await once(socket, 'data'))[0]);
+  } finally {
+    socket.destroy();
+  }
 }
