@@ -14,6 +14,7 @@ export default {
   reporters: ['default', '<rootDir>/test/support/summary-reporter.js'],
   testTimeout: 180_000, // only ends what hangs: no test depends on how fast the machine is
   maxWorkers: 3, // most of a test is waiting
+  workerIdleMemoryLimit: '500MB', // a worker keeps the modules of all its files: each file would take longer than the one before
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts', 'migrations/**/*.ts'],
   coverageReporters: ['text-summary', 'lcovonly'],
