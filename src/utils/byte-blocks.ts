@@ -32,7 +32,8 @@ export class ByteBlocks {
 
   /** Removes all bytes, and returns them in one buffer of their size. */
   take(): Buffer {
-    const taken = Buffer.concat(this.blocks, this.bytes);
+    const [block] = this.blocks;
+    const taken = block?.length === this.bytes ? block : Buffer.concat(this.blocks, this.bytes);
     this.blocks = [];
     this.free = Buffer.alloc(0);
     this.bytes = 0;

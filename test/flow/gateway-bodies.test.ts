@@ -56,7 +56,7 @@ describe('the gateway', () => {
   });
 
   it('reads no body for an organization without a connection', async () => {
-    const { sent, pending } = sendSlowly(harness.service, 'nobody', 5 * MIB);
+    const { sent, pending } = sendSlowly(harness.service, 'unconnected', 5 * MIB);
     sent.write('the beginning');
     expect(await pending).toMatchObject({ status: 404 });
     sent.destroy();

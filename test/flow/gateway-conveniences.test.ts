@@ -61,7 +61,7 @@ describe('the gateway', () => {
     ['canary', undefined],
   ])('logs the trace ID of traceparent %s', async (traceparent, traceId) => {
     const before = harness.logs.length;
-    await call(harness.service, 'nobody', 'invoice/1', { headers: { traceparent } });
+    await call(harness.service, 'unconnected', 'invoice/1', { headers: { traceparent } });
     const line = harness.logs.slice(before).find((each) => each.includes('"route"')) ?? '{}';
     expect(JSON.parse(line).trace_id).toBe(traceId);
     expect(line).not.toContain('canary');

@@ -115,7 +115,7 @@ const rejected = await client.POST('/api/v1/quickbooks/{organization_id}/{resour
 console.log('QuickBooks:', [found, invoice, rejected].map(({ response }) => response.status).join(', '));
 
 const other = await client.GET('/api/v1/quickbooks/{organization_id}/{resource}', {
-  params: { path: { organization_id: 'nobody', resource: 'query' } },
+  params: { path: { organization_id: 'unconnected', resource: 'query' } },
 });
 if (other.error && typeof other.error === 'object' && 'code' in other.error) {
   console.log('not-connected:', other.error.code);
