@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { createSqlite } from '../support/databases.ts';
 import { useHarness } from '../support/harness.ts';
-import { foreignLines, toCsv, toJsonLines } from '../support/imports.ts';
+import { foreignLines, toCsv, toJsonLines, useImportFile } from '../support/imports.ts';
 import { BUILT, Operator, operatorVariables } from '../support/operator.ts';
 import { runToEnd } from '../support/processes.ts';
 
@@ -14,14 +13,7 @@ const NO_XERO = /^This version has no accounting system xero, only quickbooks\.\
 describe('npm run connections, in error', () => {
   const harness = useHarness(createSqlite, { isolated: true });
   const operator = new Operator(harness);
-  const folder = mkdtempSync(join(tmpdir(), 'import-'));
-  const file = join(folder, 'connections');
-  const report = `${file}.failed`;
-
-  beforeEach(() => {
-    for (const path of [file, report]) rmSync(path, { force: true });
-  });
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const { folder, file, report } = useImportFile();
 
   describe('import', () => {
     it('reports the lines that failed, and ends, also on a terminal, if the database becomes unavailable', async () => {

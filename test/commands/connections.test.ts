@@ -1,13 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
 import { TokenCipher } from '../../src/crypto/token-cipher.ts';
 import type { PlainToken } from '../../src/models/connection.ts';
 import { createSqlite } from '../support/databases.ts';
 import { ENCRYPTION_KEY } from '../support/environment.ts';
 import { useHarness } from '../support/harness.ts';
-import { foreignLines, foreignToken, toCsv, toJsonLines } from '../support/imports.ts';
+import { foreignLines, foreignToken, toCsv, toJsonLines, useImportFile } from '../support/imports.ts';
 import { BUILT, Operator, operatorVariables } from '../support/operator.ts';
 import { run } from '../support/processes.ts';
 import { PREFIX } from '../support/requests.ts';
@@ -16,14 +14,7 @@ import { until } from '../support/until.ts';
 describe('npm run connections', () => {
   const harness = useHarness(createSqlite, { isolated: true });
   const operator = new Operator(harness);
-  const folder = mkdtempSync(join(tmpdir(), 'import-'));
-  const file = join(folder, 'connections');
-  const report = `${file}.failed`;
-
-  beforeEach(() => {
-    for (const path of [file, report]) rmSync(path, { force: true });
-  });
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const { file, report } = useImportFile();
 
   describe('list', () => {
     it('prints an aligned table, and with --json an array with the fields of the API', async () => {

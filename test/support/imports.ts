@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach } from '@jest/globals';
 import type { IntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import { REDIRECT_URI } from './environment.ts';
 
@@ -44,4 +48,16 @@ export function toCsv(lines: ForeignLine[]): string {
     'organization_id,realm_id,refresh_token\n',
     ...lines.map((line) => `${Object.values(line).join(',')}\n`),
   ].join('');
+}
+
+/** Where the tests of a file write what they import, and find its report. Both are deleted before each test. */
+export function useImportFile(): { folder: string; file: string; report: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'import-'));
+  const file = join(folder, 'connections');
+  const report = `${file}.failed`;
+  beforeEach(() => {
+    for (const path of [file, report]) rmSync(path, { force: true });
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+  return { folder, file, report };
 }
