@@ -43,13 +43,14 @@ export class Customer {
     const { organizationId, time, random, provider, recorder } = this.options;
     if (this.isConnecting) return;
     this.isConnecting = true;
+    const connectingSince = time.now;
     for (;;) {
       const code = provider.consent(organizationId, consentedAt);
       if (await this.succeeds((instance) => instance.connect(organizationId, code))) break;
       await time.sleep(random.uniform(10 * MINUTE, 3 * HOUR));
     }
     this.isConnecting = false;
-    recorder.finalizeLoss(organizationId);
+    recorder.finalizeLoss(organizationId, connectingSince);
     this.setState('connected');
   }
 

@@ -11,6 +11,8 @@ const MAX_LINES = 60;
  * late attempts keep their distance.
  */
 const RECOVERY_MS = 48 * HOUR;
+/** The reasons that are correct if the provider rejects a valid token. */
+const REJECTION_REASONS: LossReason[] = ['authorization_revoked', 'rotation_lost'];
 
 /** A connection that was marked as lost. */
 export interface Loss {
@@ -86,9 +88,12 @@ export class Recorder {
     this.options.onChange(organizationId, true);
   }
 
-  /** A user replaces or ends the connection, or the run ends: a pending loss is final. */
-  finalizeLoss(organizationId: string): void {
-    const { provider } = this.options;
+  /**
+   * A user replaces or ends the connection, or the run ends: a pending loss is final.
+   * @param connectingSince when the user began to connect again
+   */
+  finalizeLoss(organizationId: string, connectingSince?: number): void {
+    const { provider, time } = this.options;
     const loss = this.pending.get(organizationId);
     if (!loss) return;
     this.pending.delete(organizationId);
@@ -97,8 +102,11 @@ export class Recorder {
     if (loss.classification.isAlive && hasEndedSince) {
       // It was lost because of a false rejection, and the grant ended before it could be recovered.
       const { cause } = classifyLoss(provider, loss.stored, end.at);
-      const expectedReasons: LossReason[] = ['authorization_revoked', 'rotation_lost'];
-      loss.classification = { ...loss.classification, cause, expectedReasons };
+      loss.classification = { ...loss.classification, cause, expectedReasons: REJECTION_REASONS };
+    } else if (loss.classification.isAlive && isBefore(connectingSince, loss.at) && time.now < loss.at + RECOVERY_MS) {
+      // The loss did not make the user connect again, and it ended before it could be recovered.
+      const cause = 'rejected falsely while the user was connecting again';
+      loss.classification = { ...loss.classification, cause, expectedReasons: REJECTION_REASONS };
     }
     this.addLoss(loss);
   }
@@ -123,4 +131,8 @@ export class Recorder {
     const endedAt = this.options.provider.familyOf(stored.refreshToken)?.end?.at;
     return { organizationId, at: now, reason, stored, classification, history: [], endedAt };
   }
+}
+
+function isBefore(instant: number | undefined, other: number): boolean {
+  return instant !== undefined && instant < other;
 }

@@ -1,0 +1,65 @@
+import { expect, it } from '@jest/globals';
+import { DatabaseNode } from './database-node.ts';
+import type { StoredConnection } from './implementation.ts';
+import { Provider } from './provider.ts';
+import { Random } from './random.ts';
+import { Recorder } from './recorder.ts';
+import { Replica } from './replica.ts';
+import { DAY, HOUR, MINUTE, VirtualTime } from './virtual-time.ts';
+
+/** A connection that is marked as lost after an hour, although the provider still accepts its refresh token. */
+async function falselyRejected() {
+  const time = new VirtualTime(0);
+  const provider = new Provider({
+    now: () => time.now,
+    rotationIntervalMs: () => DAY,
+    omitsLifetimes: () => false,
+    hasGracePeriod: false,
+  });
+  const random = new Random(1);
+  const replica = new Replica({ name: 'a', time, random, skewMs: 0, node: new DatabaseNode(time, random) });
+  const response = provider.exchange(provider.consent('company'), replica);
+  if (!response) throw new Error('the code was rejected');
+  const stored: StoredConnection = { ...response, isActive: false };
+  const recorder = new Recorder({ time, provider, read: async () => stored, onChange: () => undefined });
+  await time.run(HOUR);
+  recorder.recordLoss('organization', 'rotation_lost');
+  await time.run(HOUR + 1);
+  const causes = () => recorder.losses.map(({ classification }) => classification.cause);
+  return { time, provider, replica, recorder, causes };
+}
+
+it('counts a false rejection as avoidable if the user connected again because of it', async () => {
+  const { time, recorder, causes } = await falselyRejected();
+  await time.run(3 * HOUR);
+  recorder.finalizeLoss('organization', 2 * HOUR);
+  expect(causes()).toEqual(['avoidable']);
+});
+
+it('counts a false rejection as unavoidable if the user was connecting again before it', async () => {
+  const { time, recorder, causes } = await falselyRejected();
+  await time.run(HOUR + 20 * MINUTE);
+  recorder.finalizeLoss('organization', 30 * MINUTE);
+  expect(causes()).toEqual(['rejected falsely while the user was connecting again']);
+});
+
+it('counts a false rejection as avoidable if there was time to recover, even if the user was connecting', async () => {
+  const { time, recorder, causes } = await falselyRejected();
+  await time.run(3 * DAY);
+  recorder.finalizeLoss('organization', 30 * MINUTE);
+  expect(causes()).toEqual(['avoidable']);
+});
+
+it('counts a false rejection as avoidable if the user disconnects, or the run ends', async () => {
+  const { recorder, causes } = await falselyRejected();
+  recorder.finalizeLoss('organization');
+  expect(causes()).toEqual(['avoidable']);
+});
+
+it('attributes a false rejection to the end of the grant if it ended before it could be recovered', async () => {
+  const { time, provider, recorder, causes } = await falselyRejected();
+  await time.run(5 * HOUR);
+  provider.revokeByUser('company');
+  recorder.finalizeLoss('organization');
+  expect(causes()).toEqual(['revoked in QuickBooks']);
+});
