@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
-import { createClient, createCluster, createSentinel } from 'redis';
 import type { RedisConfig, RedisTopology } from '../config/redis-url.ts';
+
+type Library = typeof import('redis');
 
 const CONNECT_TIMEOUT_MS = 1_000;
 const MAX_QUEUE_LENGTH = 1_000;
@@ -14,7 +15,7 @@ const IDLE_TIMEOUT_MS = 10_000;
 export interface RedisClient {
   /** Rejects if a primary cannot be reached. */
   connect(): Promise<void>;
-  /** Sends one command, to the primary that has its key. */
+  /** Sends one command, to the primary that has its key. Rejects before the client is connected. */
   send(command: string[]): Promise<unknown>;
   /** Closes all connections, also those that are being made. */
   destroy(): void;
@@ -26,19 +27,32 @@ interface Options {
   onFailure: (error: Error) => void;
 }
 
-/** Creates a client that is not connected yet. */
-export function createRedisClient({ redis, onFailure }: Options): RedisClient {
+/** Creates a client that is not connected yet. Its library, half of all modules of a process, is loaded when it connects. */
+export function createRedisClient(options: Options): RedisClient {
   const destruction = new AbortController(); // the library forgets a connection that is still being made
-  setMaxListeners(0, destruction.signal); // one for each socket
-  const client = clientOf(redis.topology, { redis, onFailure, signal: destruction.signal });
-  const destroy = () => {
-    client.destroy();
-    destruction.abort();
+  const { signal } = destruction;
+  setMaxListeners(0, signal); // one for each socket
+  let client: RedisClient | undefined;
+  return {
+    connect: async () => {
+      const library = await import('redis');
+      if (signal.aborted) return;
+      client = clientOf(options.redis.topology, { ...options, library, signal });
+      await client.connect();
+    },
+    send: async (command) => {
+      if (!client) throw new Error('not connected');
+      return client.send(command);
+    },
+    destroy: () => {
+      client?.destroy();
+      destruction.abort();
+    },
   };
-  return { ...client, destroy };
 }
 
 interface ClientOptions extends Options {
+  library: Library;
   /** Closes each socket. */
   signal: AbortSignal;
 }
@@ -51,10 +65,11 @@ function clientOf(topology: RedisTopology, options: ClientOptions): RedisClient 
 
 type TopologyOf<Kind> = Extract<RedisTopology, { kind: Kind }>;
 
-function serverClient(topology: TopologyOf<'server'>, { redis, onFailure, signal }: ClientOptions): RedisClient {
-  const { socket, ...options } = optionsOf(redis, redis, signal);
-  const client = createClient({
-    ...options,
+function serverClient(topology: TopologyOf<'server'>, options: ClientOptions): RedisClient {
+  const { library, redis, onFailure, signal } = options;
+  const { socket, ...common } = optionsOf(redis, redis, signal);
+  const client = library.createClient({
+    ...common,
     database: topology.database,
     socket: { ...socket, ...redis.addresses[0] },
   });
@@ -66,8 +81,9 @@ function serverClient(topology: TopologyOf<'server'>, { redis, onFailure, signal
   };
 }
 
-function sentinelClient(topology: TopologyOf<'sentinel'>, { redis, onFailure, signal }: ClientOptions): RedisClient {
-  const client = createSentinel({
+function sentinelClient(topology: TopologyOf<'sentinel'>, options: ClientOptions): RedisClient {
+  const { library, redis, onFailure, signal } = options;
+  const client = library.createSentinel({
     name: topology.service,
     sentinelRootNodes: redis.addresses,
     nodeClientOptions: { ...optionsOf(redis, redis, signal), database: topology.database },
@@ -86,8 +102,8 @@ function sentinelClient(topology: TopologyOf<'sentinel'>, { redis, onFailure, si
   };
 }
 
-function clusterClient({ redis, onFailure, signal }: ClientOptions): RedisClient {
-  const client = createCluster({
+function clusterClient({ library, redis, onFailure, signal }: ClientOptions): RedisClient {
+  const client = library.createCluster({
     rootNodes: redis.addresses.map((socket) => ({ socket })),
     defaults: optionsOf(redis, redis, signal),
     minimizeConnections: true, // otherwise a primary that does not respond delays the discovery of its successor
