@@ -129,12 +129,29 @@ describe('the process', () => {
       stdoutFile: 'unread',
     });
     await until(() => responds(origin));
-    const id = 'x'.repeat(128); // in every line: these are more than a pipe holds
-    for (let batch = 0; batch < 10; batch += 1) {
-      const calls = Array.from({ length: 50 }, () => fetch(`${origin}/healthz`, { headers: { 'X-Request-Id': id } }));
-      expect(new Set((await Promise.all(calls)).map(({ status }) => status))).toEqual(new Set([200]));
-    }
+    await logMoreThanAPipeHolds(origin);
     expect(await server.kill('SIGTERM')).toBe(0);
+  });
+
+  it('serves, and exits with 0 at SIGTERM, although its standard output is a terminal that is not read', async () => {
+    const { port, origin } = await freePort();
+    const folder = emptyFolder();
+    const databaseUrl = `sqlite:${join(folder, 'database')}`;
+    expect((await runToEnd('bin/run.js', ['migrate', 'latest'], { DATABASE_URL: databaseUrl })).code).toBe(0);
+    const [pidFile, codeFile] = [join(folder, 'pid'), join(folder, 'code')];
+    const node = `${process.execPath} ${projectFile(SERVER)} & echo $! >${pidFile}; wait $!; echo $? >${codeFile}`;
+    const terminal = startProcess({
+      command: 'script', // does not read the terminal while what it prints is not read
+      args: ['--quiet', '--command', node, '/dev/null'],
+      env: { ...env, DATABASE_URL: databaseUrl, PORT: String(port), LOG_LEVEL: 'info', NODE_ENV: 'production' },
+      stdoutFile: 'unread',
+    });
+    await until(() => responds(origin));
+    await logMoreThanAPipeHolds(origin);
+    process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGTERM');
+    await until(() => existsSync(codeFile));
+    await until(() => readFileSync(codeFile, 'utf8') === '0\n');
+    await terminal.kill('SIGKILL');
   });
 
   it('serves, and exits with 0 at SIGTERM, although its standard output is a full disk', async () => {
@@ -253,4 +270,13 @@ async function responds(origin: string): Promise<boolean> {
     ({ ok }) => ok,
     () => false,
   );
+}
+
+/** The access log of these calls is more than a pipe or a terminal holds. */
+async function logMoreThanAPipeHolds(origin: string): Promise<void> {
+  const id = 'x'.repeat(128); // in every line
+  for (let batch = 0; batch < 40; batch += 1) {
+    const calls = Array.from({ length: 50 }, () => fetch(`${origin}/healthz`, { headers: { 'X-Request-Id': id } }));
+    expect(new Set((await Promise.all(calls)).map(({ status }) => status))).toEqual(new Set([200]));
+  }
 }
