@@ -27,6 +27,11 @@ const CALLS: [share: number, call: () => Partial<Dispatcher.RequestOptions> & { 
 /** The share of calls whose caller leaves before the response has arrived. */
 const LEAVING = 0.002;
 const MAX_STAY_MS = 1_000;
+/**
+ * The organizations begin one after the other. Node.js accepts one connection per turn of its event loop: if all of them called
+ * at once, the simulated QuickBooks could not know when a call on a new connection has arrived.
+ */
+const RAMP_MS = 20_000;
 
 /** Callers that send slightly more than the limits allow, and respect `Retry-After`. */
 export class Callers {
@@ -43,7 +48,10 @@ export class Callers {
   constructor(options: CallersOptions) {
     this.options = options;
     this.pools = options.replicas.map(({ origin }) => new Pool(origin));
-    this.loops = options.organizations.map((organization) => this.callRepeatedly(organization));
+    const intervalMs = RAMP_MS / options.organizations.length;
+    this.loops = options.organizations.map((organization, index) =>
+      this.callRepeatedly(organization, index * intervalMs),
+    );
   }
 
   count(outcome: string): number {
@@ -78,8 +86,9 @@ export class Callers {
   }
 
   /** Sends calls at random times. */
-  private async callRepeatedly(organization: string): Promise<void> {
+  private async callRepeatedly(organization: string, afterMs: number): Promise<void> {
     const state = { pausedUntil: 0 };
+    await delay(afterMs);
     while (this.isRunning) {
       await delay(
         Math.max((-Math.log(1 - Math.random()) * 1000) / this.options.rate, state.pausedUntil - performance.now()),
