@@ -6,6 +6,7 @@ const CHROMIUM_PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/
 
 /** Programs that tests start, with the variable that says whether each is installed. */
 const PROGRAMS = [
+  { variable: 'HAS_MARIADB', command: 'mariadbd', version: '--version' },
   { variable: 'HAS_REDIS', command: 'redis-server', version: '--version' },
   { variable: 'HAS_PROMTOOL', command: 'promtool', version: '--version' },
   { variable: 'HAS_NGINX', command: 'nginx', version: '-v' },

@@ -35,7 +35,7 @@ export function describeOwnServers(title: string, suite: (start: StartServer, ki
   const hasMysql = process.env['TEST_MYSQL_URL'] && AS_ROOT.length > 0 && existsSync(`${MYSQL_ROOT}/usr/sbin/mysqld`);
   const kinds = [
     ['MySQL', startMysql, hasMysql],
-    ['MariaDB', startMariadb, process.env['TEST_MARIADB_URL']],
+    ['MariaDB', startMariadb, process.env['TEST_MARIADB_URL'] && process.env['HAS_MARIADB']],
   ] as const;
   for (const [kind, start, isAvailable] of kinds) {
     (isAvailable ? describe : describe.skip)(`${title} on ${kind}`, () => suite(start, kind));
