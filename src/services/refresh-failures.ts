@@ -64,7 +64,8 @@ export class RefreshFailures {
         ? this.handleRejection(connection, error)
         : this.handleFailure(connection, lease, error);
     }
-    await this.releaseLease(connection, lease, { error, backOffMs: 0, failures: connection.refresh.failures });
+    const backOffMs = this.backOffMs(1, error); // other workers may wait for the lease, to recover the connection as well
+    await this.releaseLease(connection, lease, { error, backOffMs, failures: connection.refresh.failures });
     return { outcome: 'failed', error };
   }
 
@@ -89,7 +90,7 @@ export class RefreshFailures {
     lease: Lease,
     error: ProviderError,
   ): Promise<RefreshResult> {
-    const { failure, details } = error;
+    const { failure } = error;
     this.count(failure === 'unavailable' ? 'provider_unavailable' : 'provider_error');
     if (failure === 'application_rejected' || failure === 'request_rejected') {
       const key = failure === 'application_rejected' ? connection.system : connection.tokenId;
@@ -99,12 +100,17 @@ export class RefreshFailures {
       return { outcome: 'failed', error };
     }
     const failures = connection.refresh.failures + 1;
-    const ownMs = policy.refreshBackOffMs(failures, details.retryAfterSeconds, this.clock);
-    // After this service's own timeout the provider may still be processing the call.
-    const backOffMs = details.isTimeout ? Math.max(ownMs, policy.SAVE_MS) : ownMs;
+    const backOffMs = this.backOffMs(failures, error);
     this.log('warn', 'token.refresh.failed', connection, { ...error.toLog(), failures });
     await this.releaseLease(connection, lease, { error, backOffMs, failures });
     return { outcome: 'failed', error, retryAfterSeconds: backOffMs / 1000 };
+  }
+
+  /** Milliseconds until any process may send the refresh token again. */
+  private backOffMs(failures: number, { details }: ProviderError): number {
+    const ownMs = policy.refreshBackOffMs(failures, details.retryAfterSeconds, this.clock);
+    // After this service's own timeout the provider may still be processing the call.
+    return details.isTimeout ? Math.max(ownMs, policy.SAVE_MS) : ownMs;
   }
 
   /** A lease that cannot be released is taken over by another process. */

@@ -78,8 +78,8 @@ export class TokenRefresher {
   async recover(lost: LostConnection): Promise<RefreshResult> {
     if (!lost.tokens) return DEFERRED;
     const refreshable = { ...lost, tokens: lost.tokens };
-    return this.run(refreshable, async ({ system }) =>
-      this.isStopping || this.cooldown.isActive(system) ? DEFERRED : undefined,
+    return this.run(refreshable, async ({ system }, backOffMs) =>
+      backOffMs > 0 || this.isStopping || this.cooldown.isActive(system) ? DEFERRED : undefined,
     );
   }
 

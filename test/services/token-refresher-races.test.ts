@@ -77,6 +77,25 @@ describeEachDatabase('token refreshers of several replicas', (createDatabase) =>
     expect(await harness.eventTypes('lost')).toEqual(['connected', 'lost', 'recovered']);
   });
 
+  it.each([
+    ['is rejected', new ProviderError('rejected', { status: 400, reason: 'invalid_grant' })],
+    ['times out', new ProviderError('unavailable', { reason: 'timeout', isTimeout: true, isOutcomeUnknown: true })],
+    ['is throttled', new ProviderError('unavailable', { status: 429, reason: 'throttled', retryAfterSeconds: 60 })],
+  ])('send the token of a lost connection once if the call %s', async (_, error) => {
+    await harness.connect('still_lost');
+    await harness.lose('still_lost');
+    const lost = (await harness.home.tokens.findCurrent(harness.key('still_lost'))) as LostConnection;
+    let calls = 0;
+    const refresh = async () => {
+      calls += 1;
+      throw error;
+    };
+    const workers = await Promise.all([1, 2, 3].map(() => replicaWithRefresh(refresh)));
+    await Promise.all(workers.map(({ tokenManager }) => tokenManager.recover(lost)));
+    expect(calls).toBe(1);
+    expect(await harness.row('still_lost')).toMatchObject({ is_active: 0, refresh_lease_owner: null });
+  });
+
   it.each(['disconnect', 'reconnect'] as const)(
     'revoke the token that they received if a %s overtook them',
     async (kind) => {
