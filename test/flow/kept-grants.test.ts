@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import type { ActiveConnection } from '../../src/models/connection.ts';
 import { describeOnServer } from '../support/databases.ts';
 import { environment } from '../support/environment.ts';
 import { MINUTES, SECONDS, useHarness } from '../support/harness.ts';
@@ -83,6 +84,25 @@ describeOnServer('a database that becomes unavailable after the exchange of a co
     expect(await status(harness.service, 'newer')).toMatchObject({ connected: true, realm_id: '5' });
     expect(await harness.eventTypes('newer')).toEqual(['connected', 'connect_failed']);
     expect(harness.simulator.grantFor('4')?.revoked).toBe(true);
+  });
+
+  it('delays a reconnection: the new grant replaces the old one, although that was found to have ended meanwhile', async () => {
+    await harness.connect('reconnected', '8');
+    const { response } = await connectWithoutDatabase('reconnected', '8', service);
+    harness.clock.advance(10 * SECONDS);
+    expectProblem(await response, 503, 'service_unavailable', /will be completed shortly/);
+    const current = (await harness.home.tokens.findCurrent(harness.key('reconnected'))) as ActiveConnection;
+    const loss = {
+      reason: 'authorization_revoked',
+      intuitTid: undefined,
+      nextMaintenanceAt: harness.clock.now(),
+    } as const;
+    expect(await harness.home.tokens.markLost(current, loss)).toMatchObject({ type: 'lost' });
+    await relay.pass();
+    await until(async () => (await status(harness.service, 'reconnected'))['connected']);
+    expect(await harness.eventTypes('reconnected')).toEqual(['connected', 'lost', 'reconnected']);
+    expect(await harness.use('reconnected')).toBe(200);
+    expect(harness.simulator.grantFor('8')?.revoked).toBe(false);
   });
 
   it('leaves a stored grant to the worker if the process ends before its company was verified', async () => {
