@@ -162,6 +162,11 @@ describe('the architecture', () => {
     expect(quickbooks.map(({ file }) => dirname(file))).toEqual(['src/strategies/quickbooks']);
   });
 
+  it('loads the client of Redis, half of all modules, only when it is used', () => {
+    expect(filesWith(/from 'redis'/)).toEqual([]);
+    expect(filesWith(/await import\('redis'\)/)).toEqual(['src/redis/redis-client.ts']);
+  });
+
   it('declares each library that it imports', () => {
     const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     const declared = Object.keys({ ...dependencies, 'pino-pretty': devDependencies['pino-pretty'] });

@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { Writable } from 'node:stream';
 import type { DestinationStream } from 'pino';
 import { systemClock } from '../utils/clock.ts';
 import { TerminalOutput } from './terminal-output.ts';
@@ -8,8 +7,15 @@ import { TerminalOutput } from './terminal-output.ts';
 /** Lines that wait because the standard output is not read may occupy this much memory; further ones are dropped. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
-/** What every line is written to. */
-let output: Writable | undefined;
+/** What lines are written to. */
+interface Output {
+  /** Bytes that wait until they are read. */
+  readonly writableLength: number;
+  /** Returns at once. @param callback called when the text has left the process, and all text before it */
+  write(text: string, callback?: () => void): unknown;
+}
+
+let output: Output | undefined;
 
 /**
  * Standard output, whose errors neither end the process nor delay requests: a full disk, a pipe that is closed, or a pipe or
@@ -18,20 +24,22 @@ let output: Writable | undefined;
  */
 export function standardOutput(): DestinationStream & { flushSync(): void } {
   output ??= openOutput();
-  const stream = output;
+  const destination = output;
   let lines = '';
   let dropped = 0;
   const flush = () => {
     const text = lines;
     lines = '';
-    if (text) stream.write(text);
+    if (text) destination.write(text);
   };
-  stream.on('error', () => undefined);
-  process.on('exit', flush);
+  process.on('exit', () => {
+    flush();
+    destination.write(''); // has what waits written, as far as there is room
+  });
   return {
     flushSync: flush, // called by pino after a fatal line
     write: (line) => {
-      if (stream.writableLength > MAX_WAITING_BYTES) {
+      if (destination.writableLength > MAX_WAITING_BYTES) {
         dropped += 1;
         return;
       }
@@ -45,22 +53,21 @@ export function standardOutput(): DestinationStream & { flushSync(): void } {
 
 /** Resolves once the lines written so far have left the process, or when `signal` is aborted. */
 export async function flushStandardOutput(signal: AbortSignal): Promise<void> {
-  const stream = output;
-  if (!stream) return;
   await new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => resolve());
-    setImmediate(() => stream.write('', () => resolve()));
+    setImmediate(() => (output ? output.write('', resolve) : resolve()));
   });
 }
 
-function openOutput(): Writable {
+function openOutput(): Output {
   const { stdout } = process;
+  stdout.on('error', () => undefined);
   if (stdout.isTTY) return openTerminal() ?? stdout;
-  return stdout instanceof Socket ? stdout : fileOutput();
+  return stdout instanceof Socket ? stdout : new FileOutput();
 }
 
 /** Returns undefined if the terminal belongs to another user. */
-function openTerminal(): Writable | undefined {
+function openTerminal(): Output | undefined {
   try {
     return new TerminalOutput(systemClock);
   } catch {
@@ -68,19 +75,18 @@ function openTerminal(): Writable | undefined {
   }
 }
 
-/** A file takes every line at once. */
-function fileOutput(): Writable {
-  return new Writable({
-    decodeStrings: false,
-    write: (text: string, _encoding, callback) => {
-      try {
-        writeFileSync(1, text);
-      } catch {
-        // The disk may be full: there is no other place for these lines.
-      }
-      callback();
-    },
-  });
+/** A file, which takes every line at once. */
+class FileOutput implements Output {
+  readonly writableLength = 0;
+
+  write(text: string, callback?: () => void): void {
+    try {
+      writeFileSync(1, text);
+    } catch {
+      // The disk may be full: there is no other place for these lines.
+    }
+    callback?.();
+  }
 }
 
 /** A line with the time of the one that follows it. */

@@ -25,6 +25,20 @@ describe('the log of a process', () => {
   });
 });
 
+it('arrives completely and in order at a terminal that is read', async () => {
+  const count = 20_000; // many times what a terminal holds
+  const log = `for (let index = 0; index < ${count}; index += 1) logger.info('line ' + index);`;
+  const command = [process.execPath, '--input-type=module', '-e', createLogger(log)].map(quote).join(' ');
+  const terminal = startProcess({ command: 'script', args: ['-qec', command, '/dev/null'], env: {} });
+  expect(await terminal.ended).toBe(0);
+  const messages = terminal
+    .stdout()
+    .split('\r\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line).msg);
+  expect(messages).toEqual(Array.from({ length: count }, (_, index) => `line ${index}`));
+});
+
 /** What a process has logged that writes twenty lines and then does something else. */
 async function messagesOf(end: string): Promise<unknown[]> {
   const process = start(end);
@@ -34,10 +48,18 @@ async function messagesOf(end: string): Promise<unknown[]> {
 }
 
 function start(end: string): Process {
-  const code = `
+  const log = `for (let index = 0; index < 20; index += 1) logger.info('line ' + index);\n${end}`;
+  return startProcess({ args: ['--input-type=module', '-e', createLogger(log)], env: {} });
+}
+
+/** A script that creates a logger, and then does what is given. */
+function createLogger(work: string): string {
+  return `
     const { createLogger } = await import('${projectFile('dist/src/observability/logger.js')}');
     const logger = await createLogger({ production: true, logLevel: 'info' });
-    for (let index = 0; index < 20; index += 1) logger.info('line ' + index);
-    ${end}`;
-  return startProcess({ args: ['--input-type=module', '-e', code], env: {} });
+    ${work}`;
+}
+
+function quote(argument: string): string {
+  return `'${argument.replaceAll("'", "'\\''")}'`;
 }
