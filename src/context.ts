@@ -260,7 +260,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     ...(jobPauseMs === undefined ? {} : { jobPauseMs }),
   });
   const { encryptionKey, healthDatastore } = services;
-  const health = new Health({ database: healthDatastore, encryptionKey, clock, logger });
+  const health = new Health({ database: healthDatastore, encryptionKey, clock, logger, metrics });
   const bodyMemory = new MemoryBudget(BODY_MEMORY);
   const gateway = new Gateway({
     ...services,
@@ -283,7 +283,7 @@ export function createContext(config: Config, logger: Logger, options: ContextOp
     session,
     health,
     gateway,
-    metricsPage: new MetricsPage({ metrics, databaseGauges, clock }),
+    metricsPage: new MetricsPage({ metrics, databaseGauges, health, clock }),
     authenticator: new CallerAuthenticator(config.callers, egress, clock),
     bodyMemory,
     links: new ConnectLinks(config.stateSecrets, clock),

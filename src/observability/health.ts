@@ -5,6 +5,7 @@ import { SingleFlight } from '../utils/single-flight.ts';
 import { withTimeout } from '../utils/with-timeout.ts';
 import type { EncryptionKeyCheck } from './encryption-key-check.ts';
 import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
 
 type Checks = Readiness['checks'];
 
@@ -24,14 +25,16 @@ interface Dependencies {
   encryptionKey: Pick<EncryptionKeyCheck, 'isValid'>;
   clock: Clock;
   logger: Logger;
+  metrics: Pick<Metrics, 'ready'>;
 }
 
-/** Checks whether this process can do its work, and logs when that changes. */
+/** Checks whether this process can do its work, sets the gauge, and logs when that changes. */
 export class Health {
   private readonly database: Dependencies['database'];
   private readonly encryptionKey: Dependencies['encryptionKey'];
   private readonly clock: Clock;
   private readonly logger: Logger;
+  private readonly metrics: Dependencies['metrics'];
   private readonly checking = new SingleFlight<Finding>();
   private readonly writing = new SingleFlight<void>();
   private isStopping = false;
@@ -39,11 +42,12 @@ export class Health {
   /** When a write last succeeded, and the server's access mode then. */
   private tried = { at: Number.NEGATIVE_INFINITY, accessMode: '' };
 
-  constructor({ database, encryptionKey, clock, logger }: Dependencies) {
+  constructor({ database, encryptionKey, clock, logger, metrics }: Dependencies) {
     this.database = database;
     this.encryptionKey = encryptionKey;
     this.clock = clock;
     this.logger = logger;
+    this.metrics = metrics;
   }
 
   /** From now on the process reports that it is stopping. */
@@ -55,6 +59,8 @@ export class Health {
   async readiness(): Promise<Readiness> {
     const { checks } = await this.checking.run('check', () => this.check());
     const isReady = Object.values(checks).every((check) => check === 'ok');
+    if (this.isStopping) this.metrics.ready.remove();
+    else this.metrics.ready.set(isReady ? 1 : 0);
     return { status: this.isStopping ? 'stopping' : isReady ? 'ready' : 'unavailable', checks };
   }
 
@@ -118,8 +124,7 @@ export class Health {
     );
     if (!isChanged) return;
     this.reported = checks;
-    const mustAct =
-      checks.database === 'unsuitable' || checks.database === 'denied' || checks.encryption_key === 'wrong';
+    const mustAct = ['denied', 'full', 'unsuitable'].includes(checks.database) || checks.encryption_key === 'wrong';
     const isReady = Object.values(checks).every((check) => check === 'ok');
     const event = 'readiness.changed';
     this.logger[mustAct ? 'error' : isReady ? 'info' : 'warn']({ event, ...checks, reason }, event);

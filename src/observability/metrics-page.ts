@@ -1,6 +1,7 @@
 import type { Clock } from '../utils/clock.ts';
 import { SingleFlight } from '../utils/single-flight.ts';
 import type { DatabaseGauges } from './database-gauges.ts';
+import type { Health } from './health.ts';
 import type { Metrics } from './metrics.ts';
 
 /** However often `/metrics` is requested, it is rendered no more often than this. */
@@ -9,6 +10,7 @@ const MIN_INTERVAL_MS = 1_000;
 interface Dependencies {
   metrics: Pick<Metrics, 'contentType' | 'text'>;
   databaseGauges: Pick<DatabaseGauges, 'update'>;
+  health: Pick<Health, 'readiness'>;
   clock: Clock;
 }
 
@@ -17,14 +19,16 @@ export class MetricsPage {
   readonly contentType: string;
   private readonly metrics: Dependencies['metrics'];
   private readonly databaseGauges: Dependencies['databaseGauges'];
+  private readonly health: Dependencies['health'];
   private readonly clock: Clock;
   private readonly flights = new SingleFlight<Buffer>();
   private rendered: { content: Buffer; at: number } | undefined;
 
-  constructor({ metrics, databaseGauges, clock }: Dependencies) {
+  constructor({ metrics, databaseGauges, health, clock }: Dependencies) {
     this.contentType = metrics.contentType;
     this.metrics = metrics;
     this.databaseGauges = databaseGauges;
+    this.health = health;
     this.clock = clock;
   }
 
@@ -36,7 +40,8 @@ export class MetricsPage {
   }
 
   private async render(): Promise<Buffer> {
-    await this.databaseGauges.update();
+    // Each takes no longer than 2 s. The second updates the gauges of readiness, also if nothing requests `/readyz`.
+    await Promise.all([this.databaseGauges.update(), this.health.readiness()]);
     const content = Buffer.from(await this.metrics.text());
     this.rendered = { content, at: this.clock.monotonicMs() };
     return content;

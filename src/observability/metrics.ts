@@ -143,6 +143,7 @@ export function createMetrics() {
       'encryption_key_valid',
       '0 if ENCRYPTION_KEY cannot decrypt the stored tokens, otherwise 1.',
     ),
+    ready: gauge('ready', '1 if /readyz returns 200, otherwise 0. Absent while the process is stopping.'),
     databaseUp: gauge('database_up', '1 if the database responds, otherwise 0.'),
     poolConnections: new Gauge({
       registers,

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
 import { assess } from '../../src/db/server-settings.ts';
 import { useHarness } from '../support/harness.ts';
+import { scrape } from '../support/metrics.ts';
 import { createOnServer, type TestDatabase } from '../support/own-database.ts';
 import { describeOwnServers, type OwnServer } from '../support/own-server.ts';
 import { runToEnd } from '../support/processes.ts';
@@ -131,6 +132,7 @@ describeOwnServers('a server', (start, kind) => {
       expect(lines.filter(({ msg }) => msg === 'readiness.changed')).toMatchObject([
         { level: 50, reason: 'binlog_format=STATEMENT' },
       ]);
+      expect(await scrape(service)).toMatchObject({ accounting_database_up: 1, accounting_ready: 0 });
     });
   });
 
@@ -140,6 +142,7 @@ describeOwnServers('a server', (start, kind) => {
     await supertest(service.origin).get('/readyz').expect(200);
     await withSetting('read_only', '1', async () => {
       await expectDatabase('read_only');
+      expect(await scrape(service as TestService)).toMatchObject({ accounting_database_up: 1, accounting_ready: 0 });
       const response = await disconnect(service as TestService, 'switched');
       expect([response.status, response.body.code]).toEqual([503, 'service_unavailable']);
       expect(await status(service as TestService, 'switched')).toMatchObject({ connected: true });

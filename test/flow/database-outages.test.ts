@@ -32,7 +32,7 @@ describe('a database that cannot be reached', () => {
   it('is reported by /readyz and /metrics, but not by /healthz', async () => {
     await supertest(service.origin).get('/readyz').expect(503, READINESS);
     await supertest(service.origin).get('/healthz').expect(200);
-    expect(await scrape(service)).toMatchObject({ accounting_database_up: 0 });
+    expect(await scrape(service)).toMatchObject({ accounting_database_up: 0, accounting_ready: 0 });
   });
 
   it('is logged as a warning, with the reason and without the password', async () => {
@@ -102,6 +102,18 @@ describeOnServer('a database that becomes unavailable', (createDatabase) => {
     expect(simulator.callsTo('token')).toEqual([]);
     await relay.pass();
     expect((await disconnect(service, name)).status).toBe(200);
+  });
+
+  it('does not delay /metrics by more than 2 seconds if it does not respond', async () => {
+    const { service, clock, queries } = harness;
+    expect(await scrape(service)).toMatchObject({ accounting_database_up: 1, accounting_ready: 1 });
+    clock.advance(5 * SECONDS);
+    queries.splice(0);
+    relay.hang();
+    const metrics = scrape(service);
+    await until(() => queries.length === 2); // of the database's gauges, and of the check
+    clock.advance(2 * SECONDS);
+    expect(await metrics).toMatchObject({ accounting_database_up: 0, accounting_ready: 0 });
   });
 
   it('is reported by /readyz if it does not respond', async () => {

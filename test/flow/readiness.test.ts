@@ -1,8 +1,8 @@
-import { afterEach, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
-import { describeEachDatabase } from '../support/databases.ts';
+import { createSqlite, describeEachDatabase } from '../support/databases.ts';
 import { NEW_KEY, OLD_KEY, UNKNOWN_KEY } from '../support/encrypted-rows.ts';
-import { DAYS, useHarness } from '../support/harness.ts';
+import { DAYS, SECONDS, useHarness } from '../support/harness.ts';
 import { scrape } from '../support/metrics.ts';
 import { connect, startService, type TestService } from '../support/service.ts';
 
@@ -56,6 +56,45 @@ describeEachDatabase('readiness', (createDatabase) => {
     const isOk = encryption_key === 'ok';
     const checks = { ...OK, encryption_key };
     expect([status, body]).toEqual([isOk ? 200 : 503, { status: isOk ? 'ready' : 'unavailable', checks }]);
-    expect(await scrape(service)).toMatchObject({ accounting_encryption_key_valid: isOk ? 1 : 0 });
+    expect(await scrape(service)).toMatchObject({
+      accounting_encryption_key_valid: isOk ? 1 : 0,
+      accounting_ready: isOk ? 1 : 0,
+    });
+  }
+});
+
+describe('the gauge of readiness', () => {
+  const harness = useHarness(createSqlite);
+  let service: TestService;
+  afterEach(async () => {
+    await service.close();
+    await harness.knex.raw("UPDATE knex_migrations SET name = RTRIM(name, '?')");
+  });
+
+  it.each([
+    ['can be used', 'SELECT 1', 1],
+    ['accepts no writes', 'PRAGMA query_only = ON', 0],
+    ['lacks a migration', "UPDATE knex_migrations SET name = name || '?'", 0],
+  ])('shows whether a database that can be read %s, although nothing requests /readyz', async (_, sql, expected) => {
+    service = await open();
+    await service.context.session.query((db) => db.raw(sql));
+    expect(await scrape(service)).toMatchObject({ accounting_database_up: 1, accounting_ready: expected });
+    const { status } = await fetch(`${service.origin}/readyz`);
+    expect(status).toBe(expected === 1 ? 200 : 503);
+  });
+
+  it('is absent while the process is stopping', async () => {
+    service = await open();
+    expect(await scrape(service)).toHaveProperty('accounting_ready', 1);
+    service.context.health.stop();
+    harness.clock.advance(1 * SECONDS); // until then the earlier text is served
+    const metrics = await scrape(service);
+    expect(metrics).not.toHaveProperty('accounting_ready');
+    expect(metrics).toHaveProperty('accounting_database_up', 1);
+  });
+
+  async function open(): Promise<TestService> {
+    const { database, simulator, clock } = harness;
+    return startService({ databaseUrl: database.url, simulator, clock, env: { NODE_ENV: 'production' } });
   }
 });

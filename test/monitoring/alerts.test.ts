@@ -18,8 +18,9 @@ type Series = Record<string, string>;
 /** For each alert that a process with only the worker can cause: the series of its `/metrics`, and the minute of the alert. */
 const OF_WORKER: [alert: string, minute: number, series: Series][] = [
   ['ReplicaDown', 15, { up: '0x20' }],
-  ['ReplicaNotReady', 15, { accounting_database_up: '0x20' }],
-  ['DatabaseDown', 5, { accounting_database_up: '0x20' }],
+  ['ReplicaNotReady', 15, { accounting_ready: '0x20', accounting_database_up: '1x20' }],
+  ['DatabaseDown', 5, { accounting_ready: '0x20', accounting_database_up: '0x20' }],
+  ['NoReplicaReady', 5, { accounting_ready: '0x20', accounting_database_up: '1x20' }],
   [
     'ConnectionsLost',
     70,
@@ -85,6 +86,7 @@ const OF_SERVICE: typeof OF_WORKER = [
 
 const HEALTHY: Series = {
   up: '1x800',
+  accounting_ready: '1x800',
   accounting_database_up: '1x800',
   'accounting_connections{state="lost"}': '3x800',
   'accounting_connections{state="active"}': '100x800',
@@ -135,9 +137,27 @@ describeWithPromtool('the alert rules', () => {
     expectAlert({ worker: HEALTHY }, 5, 'ServiceDown', 1);
   });
 
+  it('raise NoReplicaReady only if no replica is ready', () => {
+    const unready = { ...HEALTHY, accounting_ready: '0x800' };
+    expectAlert({ service: unready, secondReplica: HEALTHY }, 15, 'NoReplicaReady', 0);
+    expectAlert({ service: unready, secondReplica: HEALTHY }, 15, 'ReplicaNotReady', 1);
+    expectAlert({ service: unready, secondReplica: unready, worker: HEALTHY }, 15, 'NoReplicaReady', 1);
+  });
+
+  it('raise one page if the database is down: DatabaseDown', () => {
+    const down = { accounting_ready: '0x20', accounting_database_up: '0x20' };
+    expectAlert({ service: down }, 5, 'DatabaseDown|NoReplicaReady', 1);
+    expectAlert({ service: down }, 5, 'NoReplicaReady', 0);
+  });
+
+  it('raise no alert while all replicas stop at once and are replaced', () => {
+    const replaced = { ...HEALTHY, accounting_ready: '1x10 _x6 1x20' };
+    for (const minute of [12, 14, 16, 18]) expectAlert({ service: replaced, worker: replaced }, minute, '.+', 0);
+  });
+
   /** @param count whether the alert fires at this minute: 1 or 0 */
   function expectAlert(
-    series: Partial<Record<'service' | 'worker', Series>>,
+    series: Partial<Record<'service' | 'secondReplica' | 'worker', Series>>,
     minute: number,
     alert: string,
     count: 0 | 1,
@@ -146,6 +166,7 @@ describeWithPromtool('the alert rules', () => {
       interval: '1m',
       input_series: [
         ...labelled('accounting', series.service ?? {}),
+        ...labelled('accounting', series.secondReplica ?? {}, 2),
         ...labelled('accounting-worker', series.worker ?? {}),
       ],
       promql_expr_test: [
@@ -163,11 +184,11 @@ describeWithPromtool('the alert rules', () => {
   }
 });
 
-/** The series with the labels that Prometheus adds to those of a job. */
-function labelled(job: string, series: Series): { series: string; values: string }[] {
+/** The series with the labels that Prometheus adds to those of a job's process. */
+function labelled(job: string, series: Series, nth = 1): { series: string; values: string }[] {
   return Object.entries(series).map(([selector, values]) => {
     const [, name = '', labels = ''] = /^(\w+)(?:\{(.*)\})?$/.exec(selector) ?? [];
-    return { series: `${name}{${[`job="${job}",instance="${job}-1"`, labels].filter(Boolean).join()}}`, values };
+    return { series: `${name}{${[`job="${job}",instance="${job}-${nth}"`, labels].filter(Boolean).join()}}`, values };
   });
 }
 

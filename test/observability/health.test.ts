@@ -50,16 +50,18 @@ describe('readiness', () => {
 
   it('notices a database that accepts no writes, and logs when it does again', async () => {
     let isFull = true;
-    const { health, lines } = open({
+    const { health, lines, metrics } = open({
       write: async () => (isFull ? Promise.reject(new Error()) : undefined),
       failureOf: () => ({ failure: 'full', code: 'ER_DISK_FULL' }),
     });
     expect((await health.readiness()).checks).toEqual({ ...OK, database: 'full' });
     await health.readiness();
+    expect(await metrics.text()).toContain('accounting_ready 0');
     isFull = false;
     expect((await health.readiness()).checks).toEqual(OK);
+    expect(await metrics.text()).toContain('accounting_ready 1');
     expect(lines).toMatchObject([
-      { level: 40, database: 'full' },
+      { level: 50, database: 'full' },
       { level: 30, database: 'ok' },
     ]);
   });
@@ -143,6 +145,6 @@ describe('readiness', () => {
       },
     };
     const encryptionKey = new EncryptionKeyCheck({ database, cipher, metrics, clock });
-    return { health: new Health({ database, encryptionKey, clock, logger }), clock, lines, metrics };
+    return { health: new Health({ database, encryptionKey, clock, logger, metrics }), clock, lines, metrics };
   }
 });
