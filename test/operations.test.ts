@@ -59,6 +59,24 @@ describe('/metrics', () => {
   });
 });
 
+describe('the dashboard', () => {
+  it('shows the processes of both jobs', () => {
+    const selectors = EXPRESSIONS.filter(([name]) => name.startsWith('the panel')).flatMap(([, expression]) =>
+      selectorsOf(expression),
+    );
+    const ofProcesses = selectors.filter(({ metric }) => /^(process|nodejs)_/.test(metric));
+    expect(ofProcesses.length).toBeGreaterThan(3);
+    for (const { matchers } of ofProcesses) {
+      expect(matchers).toContainEqual({ label: 'job', isPattern: true, value: 'accounting|accounting-worker' });
+    }
+  });
+
+  it('shows a database that only processes of the other job can read as down', () => {
+    const expression = EXPRESSIONS.find(([name]) => name === 'the panel Database')?.[1];
+    expect(expression).toBe('min by (job) (accounting_database_up)');
+  });
+});
+
 describe('the operations guide', () => {
   it.each(ALERTS.map((alert) => [alert.alert, alert] as const))('explains the alert %s', (name, alert) => {
     expect(readFileSync(RUNBOOK, 'utf8')).toMatch(new RegExp(`^### ${name}$`, 'm'));
