@@ -5,21 +5,20 @@ import { environmentSchema } from '../src/config/environment-schema.ts';
 import { type KubernetesResource, validateResource } from './support/kubernetes-schemas.ts';
 
 const FOLDER = 'deploy/kubernetes';
-const RESOURCES: Resource[] = readdirSync(FOLDER)
+const RESOURCES: Resource[] = readdirSync(FOLDER, { encoding: 'utf8', recursive: true })
+  .filter((file) => file.endsWith('.yaml'))
   .flatMap((file) => parseAllDocuments(readFileSync(`${FOLDER}/${file}`, 'utf8')))
   .map((document) => document.toJS());
-const POD_OWNERS = RESOURCES.filter(({ spec }) => spec.template).map(
-  (resource) => [nameOf(resource), resource] as const,
-);
-const PODS = POD_OWNERS.map(([, { spec }]) => spec.template as Pod);
+const PODS = RESOURCES.flatMap((resource) => podsOf(resource).map((pod) => [nameOf(resource), pod] as const));
 
 describe('deploy/kubernetes', () => {
-  it('has two replicas, a worker, a migration, and what protects and watches them', () => {
+  it('has two replicas, a worker, a migration, a pod for operators, and what protects and watches them', () => {
     expect(RESOURCES.map(nameOf).sort()).toEqual([
       'Deployment accounting-integration',
       'Deployment accounting-integration-worker',
       'Job accounting-integration-migrate',
       'NetworkPolicy accounting-integration',
+      'Pod accounting-integration-operator',
       'PodDisruptionBudget accounting-integration',
       'Service accounting-integration',
       'Service accounting-integration-metrics',
@@ -49,10 +48,9 @@ describe('deploy/kubernetes', () => {
     expect(() => validateResource({ ...deployment, spec: { ...deployment.spec, ...spec } } as never)).toThrow(path);
   });
 
-  it.each(POD_OWNERS)('runs %s without privileges, and with limits', (_, { spec }) => {
-    const pod = spec.template?.spec;
-    const [container] = pod?.containers ?? [];
-    expect(pod).toMatchObject({
+  it.each(PODS)('runs %s without privileges, and with limits', (_, { spec }) => {
+    const [container] = spec.containers;
+    expect(spec).toMatchObject({
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       securityContext: { runAsNonRoot: true, runAsUser: 1000 },
@@ -66,16 +64,15 @@ describe('deploy/kubernetes', () => {
       resources: { limits: { memory: expect.stringMatching(/Mi$/) } },
     });
     const known = [...Object.keys(environmentSchema(true).shape), 'npm_config_cache'];
-    expect(container?.env.map(({ name }) => name).filter((name) => !known.includes(name))).toEqual([]);
+    expect(container?.env?.filter(({ name }) => !known.includes(name)) ?? []).toEqual([]);
   });
 
-  it.each(POD_OWNERS.filter(([name]) => name.startsWith('Deployment')))(
+  it.each(PODS.filter(([name]) => name.startsWith('Deployment')))(
     'lets %s finish its work, and never restarts it because of its database',
     (_, { spec }) => {
-      const pod = spec.template?.spec;
-      const [container] = pod?.containers ?? [];
-      const delayMs = Number(container?.env.find(({ name }) => name === 'SHUTDOWN_DELAY_MS')?.value ?? 0);
-      expect((pod?.terminationGracePeriodSeconds ?? 0) * 1000).toBeGreaterThan(delayMs + 15_000);
+      const [container] = spec.containers;
+      const delayMs = Number(container?.env?.find(({ name }) => name === 'SHUTDOWN_DELAY_MS')?.value ?? 0);
+      expect((spec.terminationGracePeriodSeconds ?? 0) * 1000).toBeGreaterThan(delayMs + 15_000);
       expect([container?.livenessProbe?.httpGet.path, container?.readinessProbe?.httpGet.path]).toEqual([
         '/healthz',
         '/readyz',
@@ -91,11 +88,26 @@ describe('deploy/kubernetes', () => {
     const selecting = RESOURCES.filter(({ kind }) => kind === 'Service' || kind === 'PodDisruptionBudget');
     for (const { kind, spec } of selecting) {
       const labels = kind === 'Service' ? spec.selector : spec.selector?.['matchLabels'];
-      const selected = PODS.filter(({ metadata }) => matches(metadata.labels, labels as Labels));
+      const selected = PODS.filter(([, { metadata }]) => matches(metadata.labels, labels as Labels));
       expect(selected).toHaveLength(1);
-      const names = selected[0]?.spec.containers[0]?.ports.map(({ name }) => name);
+      const names = selected[0]?.[1].spec.containers[0]?.ports?.map(({ name }) => name);
       for (const { targetPort } of spec.ports ?? []) expect(names).toContain(targetPort);
     }
+  });
+
+  it('lets operators run commands with the variables of the service, in a pod that nothing sends requests', () => {
+    const [container] = podsOf(find('Pod accounting-integration-operator'))[0]?.spec.containers ?? [];
+    const [service] = podsOf(find('Deployment accounting-integration'))[0]?.spec.containers ?? [];
+    expect([container?.image, container?.envFrom]).toEqual([service?.image, service?.envFrom]);
+    expect(find('Pod accounting-integration-operator').spec).toMatchObject({
+      restartPolicy: 'Never',
+      containers: [{ volumeMounts: [{ name: 'import', mountPath: '/import' }] }],
+      volumes: [{ name: 'import', emptyDir: {} }],
+    });
+    expect(readdirSync(FOLDER)).not.toContain('pod.yaml'); // `kubectl apply -f deploy/kubernetes/` creates no such pod
+    const { labels } = find('Pod accounting-integration-operator').metadata;
+    const policy = find('NetworkPolicy accounting-integration').spec as { podSelector?: { matchLabels: Labels } };
+    expect(matches(labels ?? {}, policy.podSelector?.matchLabels ?? {})).toBe(true);
   });
 
   it('scrapes the jobs that the alert rules name', () => {
@@ -116,6 +128,12 @@ function find(name: string): Resource {
   return resource;
 }
 
+/** The pod that a resource is, or those that it creates. */
+function podsOf({ kind, metadata, spec }: Resource): Pod[] {
+  if (kind === 'Pod') return [{ metadata, spec } as Pod];
+  return spec.template ? [spec.template] : [];
+}
+
 function matches(labels: Labels, selector: Labels): boolean {
   return Object.entries(selector).every(([name, value]) => labels[name] === value);
 }
@@ -131,6 +149,7 @@ interface Resource extends KubernetesResource {
   metadata: { name: string; labels?: Labels };
   spec: {
     replicas?: number;
+    containers?: Container[];
     template?: Pod;
     selector?: Labels | { matchLabels: Labels };
     ports?: { targetPort: string }[];
@@ -141,9 +160,11 @@ interface Pod {
   spec: { terminationGracePeriodSeconds?: number; containers: Container[] };
 }
 interface Container {
+  image: string;
   command?: string[];
-  env: { name: string; value?: string }[];
-  ports: { name: string }[];
+  env?: { name: string; value?: string }[];
+  envFrom?: unknown[];
+  ports?: { name: string }[];
   livenessProbe?: { httpGet: { path: string } };
   readinessProbe?: { httpGet: { path: string } };
   resources: { limits: { memory: string } };

@@ -51,6 +51,22 @@ describe('compose.yaml', () => {
   });
 });
 
+describe('the commands for operators in the image', () => {
+  const guide = ['import', 'kubernetes', 'runbook'].map((name) => read(`docs/operations/${name}.md`)).join('\n');
+  const commands = [...guide.matchAll(/\b(?:docker (?:compose )?run|kubectl exec)\b[^`]*? connections -*\w*/g)].map(
+    ([command]) => command.replaceAll(/\s*\\\n\s*/g, ' '),
+  );
+
+  it('run in the service of compose.yaml or in the pod for operators, and without npm, which would kill them at SIGTERM', () => {
+    expect(commands).toHaveLength(4);
+    const compose =
+      /docker compose run --rm --no-deps (?:--user "\$\(id -u\):\$\(id -g\)" -v "\$PWD:\/import" )?service/;
+    const pod = /kubectl exec -it accounting-integration-operator --/;
+    const expected = new RegExp(`^(?:${compose.source}|${pod.source}) node bin/run\\.js connections (?:list|import)$`);
+    for (const command of commands) expect(command).toMatch(expected);
+  });
+});
+
 describe('deploy/nginx.conf', () => {
   const settings = read('deploy/nginx.conf').replaceAll(/#.*$/gm, '');
 
