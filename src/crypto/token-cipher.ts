@@ -81,6 +81,11 @@ export class TokenCipher {
     return this.fernet.decrypt(ciphertext) as PlainToken;
   }
 
+  /** True if the first key encrypted the token. */
+  isCurrent(ciphertext: Ciphertext): boolean {
+    return this.fernet.isCurrent(ciphertext);
+  }
+
   /** The same tokens under the first key, or undefined if they are already. @throws TokenBindingError, InvalidFernetToken */
   rotateTokens(owner: TokenOwner, tokens: BoundTokens): BoundTokens | undefined {
     this.verify(owner, tokens);

@@ -8,7 +8,7 @@ const VALID_MS = 30_000;
 
 interface Dependencies {
   database: Pick<HealthDatastore, 'sampleTokens'>;
-  cipher: { decrypt(ciphertext: Ciphertext): unknown };
+  cipher: { decrypt(ciphertext: Ciphertext): unknown; isCurrent(ciphertext: Ciphertext): boolean };
   metrics: Pick<Metrics, 'encryptionKeyValid'>;
   clock: Clock;
 }
@@ -39,6 +39,15 @@ export class EncryptionKeyCheck {
     this.metrics.encryptionKeyValid.set(isValid ? 1 : 0);
     if (isValid) this.validUntil = this.clock.monotonicMs() + VALID_MS;
     return isValid;
+  }
+
+  /**
+   * False if tokens are stored, but the first key encrypted none of those that are tried: other processes may not have this
+   * key. @throws AppError `service_unavailable`
+   */
+  async isFirstKeyInUse(): Promise<boolean> {
+    const tokens = (await this.database.sampleTokens()).flat();
+    return tokens.length === 0 || tokens.some((token) => this.cipher.isCurrent(token));
   }
 
   private canDecrypt(token: Ciphertext): boolean {

@@ -1,13 +1,16 @@
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { Fernet } from '../../src/crypto/fernet.ts';
 import { createSqlite } from '../support/databases.ts';
+import { ENCRYPTION_KEY } from '../support/environment.ts';
 import { useHarness } from '../support/harness.ts';
 import { foreignLines, toCsv, toJsonLines, useImportFile } from '../support/imports.ts';
 import { BUILT, Operator, operatorVariables } from '../support/operator.ts';
 import { runToEnd } from '../support/processes.ts';
 
 const VERBS = ['list', 'show', 'events', 'disconnect', 'recover', 'recount', 'verify', 'import', 'erase'];
+/** The key of another system. */
+const THEIRS = Fernet.generateKey();
 const NO_XERO = /^This version has no accounting system xero, only quickbooks\.\n$/;
 
 describe('npm run connections, in error', () => {
@@ -17,13 +20,34 @@ describe('npm run connections, in error', () => {
 
   describe('import', () => {
     it('reports the lines that failed, and ends, also on a terminal, if the database becomes unavailable', async () => {
-      const unmigrated = { ...operatorVariables(harness), DATABASE_URL: `sqlite:${join(folder, 'unmigrated.db')}` };
       writeFileSync(file, `${toJsonLines(await foreignLines(harness.simulator, 1))}["AB11array"]\n`);
-      const { code, stdout, stderr } = await operator.runWith(unmigrated, 'import', file);
+      await harness.knex.schema.renameTable('connection_events', 'unavailable');
+      const { code, stdout, stderr } = await operator.run('import', file);
+      const ended = await operator.runOnTerminal('', 'import', file);
+      await harness.knex.schema.renameTable('unavailable', 'connection_events');
       expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(/^The database is not migrated.*\n$/)]);
       expect(operator.readReport(report)).toMatchObject([{ line: 2, reason: 'invalid: it is not a JSON object' }]);
-      const ended = await operator.runOnTerminalWith(unmigrated, '', 'import', file);
       expect(ended).toEqual({ code: 1, shown: expect.stringMatching(/ 0 of 1 lines\nThe database is not migrated/) });
+    });
+
+    it('changes nothing with a key that does not decrypt the stored tokens, or does not encrypt what replicas read', async () => {
+      await harness.connect('acme');
+      const before = await harness.knex('oauth_tokens');
+      writeFileSync(file, toCsv(await foreignLines(harness.simulator, 1)));
+      harness.simulator.resetCalls();
+      const importWith = (key: string) =>
+        operator.runWith({ ...operatorVariables(harness), ENCRYPTION_KEY: key }, 'import', file);
+      for (const [key, reason] of [
+        [THEIRS, 'ENCRYPTION_KEY cannot decrypt the stored tokens: nothing was changed.\n'],
+        [`${THEIRS},${ENCRYPTION_KEY}`, expect.stringMatching(/^The first key .* nothing was changed\. .*\n$/)],
+      ] as const) {
+        expect(await importWith(key)).toEqual({ code: 1, stdout: '', stderr: reason });
+        expect([await harness.knex('oauth_tokens'), harness.simulator.calls]).toEqual([before, []]);
+      }
+      expect(await importWith(`${ENCRYPTION_KEY},${THEIRS}`)).toMatchObject({ code: 0 });
+      await harness.knex('oauth_tokens').delete();
+      writeFileSync(file, toCsv(await foreignLines(harness.simulator, 1)));
+      expect(await importWith(THEIRS)).toMatchObject({ code: 0 });
     });
 
     it('stops if the provider rejects the service, and resumes once it does not', async () => {
@@ -70,6 +94,22 @@ describe('npm run connections, in error', () => {
       expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(message)]);
       expect(stderr).toMatch(/^[^\n]+\n$/);
     });
+  });
+
+  it('changes nothing with a wrong key, but works during a rotation of keys', async () => {
+    await harness.connect('acme');
+    const before = await harness.knex('oauth_tokens');
+    for (const args of [['disconnect', 'acme', '--yes'], ['recover'], ['verify'], ['erase', 'acme', '--yes']]) {
+      const wrong = { ...operatorVariables(harness), ENCRYPTION_KEY: THEIRS };
+      expect(await operator.runWith(wrong, ...args)).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: 'ENCRYPTION_KEY cannot decrypt the stored tokens: nothing was changed.\n',
+      });
+    }
+    expect([await harness.knex('oauth_tokens'), harness.simulator.calls]).toEqual([before, []]);
+    const rotating = { ...operatorVariables(harness), ENCRYPTION_KEY: `${THEIRS},${ENCRYPTION_KEY}` };
+    expect(await operator.runWith(rotating, 'verify')).toMatchObject({ code: 0 });
   });
 
   it('changes nothing of a connection to a system that this version does not have, unless its erasure is forced', async () => {

@@ -143,6 +143,7 @@ describe('readiness', () => {
       decrypt: (token: string) => {
         if (token !== 'good') throw new Error('canary');
       },
+      isCurrent: (token: string) => token === 'good',
     };
     const encryptionKey = new EncryptionKeyCheck({ database, cipher, metrics, clock });
     return { health: new Health({ database, encryptionKey, clock, logger, metrics }), clock, lines, metrics };

@@ -69,6 +69,7 @@ export function importCommand() {
 
 async function importFile(services: OperatorServices, file: string, options: Options): Promise<void> {
   const { entries, failed } = readImportFile(file, services.cipher);
+  await requireFirstKey(services);
   if (options.replace) await approve('This replaces the connections that these organizations have.', options);
   const total = entries.length + failed.length;
   const report = `${file}.failed`;
@@ -86,6 +87,14 @@ async function importFile(services: OperatorServices, file: string, options: Opt
   );
   if (stopped) throw new CommandError(`${stopped} Run it again to resume.`);
   if (failed.length > 0) throw new CommandError(`${plural(failed.length, 'line')} failed: see ${report}.`);
+}
+
+/** Replicas could not decrypt what is encrypted with the key of another system. @throws CommandError */
+async function requireFirstKey({ encryptionKey }: OperatorServices): Promise<void> {
+  if (await encryptionKey.isFirstKeyInUse()) return;
+  throw new CommandError(
+    "The first key in ENCRYPTION_KEY, which encrypts what is imported, encrypted none of the stored tokens that were read: nothing was changed. Put this service's own key first.",
+  );
 }
 
 async function importEntries(

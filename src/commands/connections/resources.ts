@@ -44,7 +44,7 @@ export async function withReaders(work: (readers: Readers) => Promise<void>): Pr
  * Runs a verb that uses tokens.
  * @param readsCompanies whether it calls the provider's API
  * @param system the accounting system that it acts on; absent: all
- * @throws CommandError for a system that this version does not have, before anything is changed
+ * @throws CommandError for a system that this version does not have, or a wrong ENCRYPTION_KEY, before anything is changed
  */
 export async function withServices(
   { readsCompanies, system }: { readsCompanies: boolean; system?: string },
@@ -66,6 +66,7 @@ export async function withServices(
   });
   try {
     if (system !== undefined) requireSystem(services, system);
+    await requireKey(services);
     await work({ ...services, clock: systemClock, interrupted: interruption() });
   } finally {
     await services.drain();
@@ -78,6 +79,11 @@ function requireSystem({ strategies }: Services, system: string): void {
   if (!known.includes(system)) {
     throw new CommandError(`This version has no accounting system ${system}, only ${known.join(', ')}.`);
   }
+}
+
+async function requireKey({ encryptionKey }: Services): Promise<void> {
+  if (await encryptionKey.isValid()) return;
+  throw new CommandError('ENCRYPTION_KEY cannot decrypt the stored tokens: nothing was changed.');
 }
 
 /** A refresh that is cut off loses a connection, so that a signal only asks the verb to stop. */
