@@ -35,6 +35,9 @@ export function startupFailure(error: unknown): string {
   if (name === 'MigrationLocked') {
     return 'Another migration is running. If it crashed and none is running, run `npm run migrate:unlock`.';
   }
+  if (name === 'TokenBindingError' || name === 'InvalidFernetToken') {
+    return 'The stored tokens are damaged: see "Database repairs" in docs/operations/runbook.md.';
+  }
   if (path && code === 'EACCES') return accessDenied(path);
   if (path && ['ENOENT', 'ENOTDIR', 'EISDIR', 'EROFS', 'EEXIST'].includes(code)) return `Cannot use ${path}: ${code}.`;
   const reason = databaseCode(error) ?? code;

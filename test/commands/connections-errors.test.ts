@@ -30,6 +30,22 @@ describe('npm run connections, in error', () => {
       expect(ended).toEqual({ code: 1, shown: expect.stringMatching(/ 0 of 1 lines\nThe database is not migrated/) });
     });
 
+    it('imports the other lines if the tokens that are stored for one are damaged', async () => {
+      writeFileSync(file, toCsv(await foreignLines(harness.simulator, 2)));
+      for (const at of [0, 1]) harness.simulator.setCompany(`500${at}`, undefined);
+      expect(await operator.run('import', file)).toMatchObject({ code: 1 });
+      for (const at of [0, 1]) harness.simulator.setCompany(`500${at}`, 'Right');
+      await harness.set('org-0', { token_digest: 'damaged' });
+      expect(await operator.run('import', file)).toEqual({
+        code: 1,
+        stdout: 'Imported 1 of 2 lines; 0 imported before, 0 skipped (connected already), 1 failed.\n',
+        stderr: `1 line failed: see ${report}.\n`,
+      });
+      expect(operator.readReport(report)).toMatchObject([
+        { line: 2, organization_id: 'org-0', reason: expect.stringMatching(/^damaged: /) },
+      ]);
+    });
+
     it('changes nothing with a key that does not decrypt the stored tokens, or does not encrypt what replicas read', async () => {
       await harness.connect('acme');
       const before = await harness.knex('oauth_tokens');
@@ -93,6 +109,24 @@ describe('npm run connections, in error', () => {
       const { code, stdout, stderr } = await operator.run('import', file);
       expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(message)]);
       expect(stderr).toMatch(/^[^\n]+\n$/);
+    });
+  });
+
+  it('works on the other connections if the tokens of one are damaged, and names its organization', async () => {
+    for (const organization of ['a', 'b', 'c']) await harness.connect(organization);
+    await harness.set('b', { token_digest: 'damaged' });
+    expect(await operator.run('verify')).toEqual({
+      code: 1,
+      stdout: 'Verified 2 of 3 active connections.\n',
+      stderr: 'Not verified: b (damaged).\n',
+    });
+    const one = await operator.run('verify', 'b');
+    expect([one.code, one.stderr]).toEqual([1, expect.stringMatching(/^The stored tokens are damaged: .*\n$/)]);
+    for (const organization of ['a', 'b', 'c']) await harness.deactivate(organization);
+    expect(await operator.run('recover')).toEqual({
+      code: 1,
+      stdout: expect.stringMatching(/^Recovered 2 of 3 lost connections; 0 rejected/),
+      stderr: 'Not recovered: b (damaged).\n',
     });
   });
 

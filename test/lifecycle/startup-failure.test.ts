@@ -2,6 +2,8 @@ import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { InvalidFernetToken } from '../../src/crypto/fernet.ts';
+import { TokenBindingError } from '../../src/crypto/token-cipher.ts';
 import { unavailable } from '../../src/db/database-errors.ts';
 import { AppError } from '../../src/errors.ts';
 import { startupFailure } from '../../src/lifecycle/startup-failure.ts';
@@ -39,6 +41,12 @@ describe('a process that cannot start', () => {
     expect(startupFailure(Object.assign(new Error(), { name: 'MigrationLocked' }))).toMatch(
       /^Another migration is running\..*`npm run migrate:unlock`\.$/,
     );
+  });
+
+  it('reports damaged tokens in one line', () => {
+    for (const error of [new TokenBindingError(), new InvalidFernetToken()]) {
+      expect(startupFailure(error)).toMatch(/^The stored tokens are damaged: .*$/);
+    }
   });
 
   it('reports an error of the service by its text, and an unknown one with its stack', () => {

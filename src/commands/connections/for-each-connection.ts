@@ -1,5 +1,6 @@
 import type { Connection } from '../../models/connection.ts';
 import type { ConnectionFilter } from '../../models/connection-list.ts';
+import { toConnectionFault } from '../../services/connection-fault.ts';
 import { withProgressBar } from '../progress-bar.ts';
 import type { OperatorServices } from './resources.ts';
 
@@ -10,26 +11,36 @@ const MAX_FAILURES = 3;
 
 /**
  * Works on the connections that are listed now, one after the other, at a rate that does not burden the provider. Stops
- * early if the user interrupts it or the provider is down. Returns how many there were, and on how many it worked.
+ * early if the user interrupts it or the provider is down. Returns how many there were, on how many it worked, and which of
+ * these it could not work on, with their faults.
  */
 export async function forEachConnection(
   { connectionList, clock, interrupted }: OperatorServices,
   filter: ConnectionFilter & { system: string },
   work: (connection: Connection) => Promise<'done' | 'skipped' | 'provider_down'>,
-): Promise<{ total: number; done: number }> {
+): Promise<{ total: number; done: number; faulty: string[] }> {
   const connections: Connection[] = [];
   for await (const connection of connectionList.listAll(filter)) connections.push(connection);
   const total = connections.length;
+  const faulty: string[] = [];
+  const workUnlessFaulty = async (connection: Connection) => {
+    try {
+      return await work(connection);
+    } catch (error) {
+      faulty.push(`${connection.organizationId} (${toConnectionFault(error)})`);
+      return 'skipped';
+    }
+  };
   return withProgressBar({ total, unit: 'connections' }, async (update) => {
     let [done, failures] = [0, 0];
     for (const connection of connections) {
       if (interrupted.aborted || failures >= MAX_FAILURES) break;
-      const outcome = await work(connection);
+      const outcome = await workUnlessFaulty(connection);
       failures = outcome === 'provider_down' ? failures + 1 : 0;
       done += 1;
       update(done);
       if (outcome !== 'skipped' && done < total) await clock.sleep(PAUSE_MS, interrupted);
     }
-    return { total, done };
+    return { total, done, faulty };
   });
 }

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { loadKeysConfig, readEnvironment } from '../../config/config.ts';
 import { TokenCipher } from '../../crypto/token-cipher.ts';
+import { type ConnectionFault, toConnectionFault } from '../../services/connection-fault.ts';
 import type { ImportOutcome } from '../../services/connection-importer.ts';
 import { CommandError } from '../command-error.ts';
 import { withProgressBar } from '../progress-bar.ts';
@@ -24,6 +25,11 @@ const UNPROVEN: Record<Extract<ImportOutcome, { kind: 'unproven' }>['cause'], st
   service_rejected:
     'unproven: it is stored, but the provider rejects this service: are QBO_CLIENT_ID and QBO_CLIENT_SECRET right?',
   company_denied: 'unproven: it is stored, but the provider denies access to the company: is QBO_ENVIRONMENT right?',
+};
+
+const FAULTS: Record<ConnectionFault, string> = {
+  damaged: 'damaged: the tokens that are stored for it cannot be decrypted',
+  internal_error: 'internal_error: an internal fault',
 };
 
 interface Options extends SystemOption {
@@ -110,7 +116,7 @@ async function importEntries(
     if (summary.stopped) break;
     const startedMs = clock.monotonicMs();
     const { line: _, ...foreign } = entry;
-    const outcome = await importer.import({ system, ...foreign }, { replaces: replace === true });
+    const outcome = await importer.import({ system, ...foreign }, { replaces: replace === true }).catch(toFailure);
     const reason = count(outcome, summary);
     if (reason) onFailed({ ...withoutToken(entry), reason });
     unproven = outcome.kind === 'unproven' ? unproven + 1 : 0;
@@ -121,6 +127,11 @@ async function importEntries(
     if (calledProvider) await clock.sleep(Math.max(0, 1000 / rate - (clock.monotonicMs() - startedMs)), interrupted);
   }
   return summary;
+}
+
+/** @throws the error, if it concerns all connections */
+function toFailure(error: unknown): ImportOutcome {
+  return { kind: 'failed', reason: FAULTS[toConnectionFault(error)] };
 }
 
 /** Returns the reason of a line that failed. */

@@ -37,18 +37,21 @@ async function recoverOne(services: OperatorServices, organization: Organization
 async function recoverAll(services: OperatorServices, { system }: SystemOption): Promise<void> {
   const failures: Record<Failure, number> = { rejected: 0, unrecoverable: 0, unavailable: 0 };
   const lost = { system, state: 'lost' } as const;
-  const { total, done } = await forEachConnection(services, lost, async (connection) => {
+  const { total, done, faulty } = await forEachConnection(services, lost, async (connection) => {
     const failure = connection.state === 'lost' ? await recover(services, connection) : undefined;
     if (failure) failures[failure] += 1;
     return failure === 'unavailable' ? 'provider_down' : failure === 'unrecoverable' ? 'skipped' : 'done';
   });
-  const recovered = done - failures.rejected - failures.unrecoverable - failures.unavailable;
+  const recovered = done - failures.rejected - failures.unrecoverable - failures.unavailable - faulty.length;
   printLine(
     `Recovered ${recovered} of ${plural(total, 'lost connection')}; ${failures.rejected} rejected again, ${failures.unrecoverable} without a usable token.`,
   );
-  if (failures.unavailable > 0 || done < total) {
-    throw new CommandError(`${total - done + failures.unavailable} were not tried to the end: run it again later.`);
-  }
+  const untried = total - done + failures.unavailable;
+  const problems = [
+    ...(faulty.length > 0 ? [`Not recovered: ${faulty.join(', ')}.`] : []),
+    ...(untried > 0 ? [`${untried} were not tried to the end: run it again later.`] : []),
+  ];
+  if (problems.length > 0) throw new CommandError(problems.join(' '));
 }
 
 async function recover({ tokenManager, clock }: OperatorServices, lost: LostConnection): Promise<Failure | undefined> {

@@ -41,11 +41,12 @@ async function verifyOne(services: OperatorServices, organization: OrganizationI
 async function verifyAll(services: OperatorServices, { system }: SystemOption): Promise<void> {
   const failed: string[] = [];
   const active = { system, state: 'active' } as const;
-  const { total, done } = await forEachConnection(services, active, async (connection) => {
+  const { total, done, faulty } = await forEachConnection(services, active, async (connection) => {
     const failure = connection.state === 'active' ? await verify(services, connection) : undefined;
     if (failure) failed.push(`${connection.organizationId} (${failure})`);
     return failure === 'unavailable' ? 'provider_down' : 'done';
   });
+  failed.push(...faulty);
   printLine(`Verified ${done - failed.length} of ${plural(total, 'active connection')}.`);
   const unfinished = done < total ? [`${total - done} not reached: run it again`] : [];
   if (failed.length + unfinished.length > 0) {
