@@ -6,7 +6,7 @@ import { logEvent } from '../observability/event-log.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { ConnectionVerifier } from '../services/connection-verifier.ts';
 import { isUsable } from '../services/refresh-policy.ts';
-import type { RefreshResult } from '../services/refresh-result.ts';
+import { isProviderDown, type RefreshResult } from '../services/refresh-result.ts';
 import type { TokenManager } from '../services/token-manager.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import { type Clock, fromNow } from '../utils/clock.ts';
@@ -148,6 +148,6 @@ function toJobOutcome(result: RefreshResult): JobOutcome {
     case 'deferred':
       return 'skipped';
     case 'failed':
-      return result.error.failure === 'request_rejected' ? 'done' : 'provider_down';
+      return isProviderDown(result) ? 'provider_down' : 'done';
   }
 }

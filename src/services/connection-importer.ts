@@ -47,7 +47,7 @@ export type ImportOutcome =
   | { kind: 'connected'; isOld: boolean }
   | { kind: 'skipped' }
   | { kind: 'failed'; reason: string }
-  | { kind: 'unproven'; cause: 'provider_down' | 'service_rejected' | 'company_denied' };
+  | { kind: 'unproven'; cause: 'provider_down' | 'service_rejected' | 'request_rejected' | 'company_denied' };
 
 interface Dependencies {
   strategies: StrategyRegistry;
@@ -143,10 +143,15 @@ export class ConnectionImporter {
       case 'deferred':
         return { kind: 'retry', afterSeconds: result.retryAfterSeconds } as const;
       case 'failed':
-        return result.error.failure === 'application_rejected'
-          ? ({ kind: 'unproven', cause: 'service_rejected' } as const)
-          : ({ kind: 'retry', afterSeconds: result.retryAfterSeconds } as const);
+        return this.judge(result.error) ?? ({ kind: 'retry', afterSeconds: result.retryAfterSeconds } as const);
     }
+  }
+
+  /** Returns the outcome of an import whose refresh another attempt would not change. */
+  private judge({ failure }: ProviderError): ImportOutcome | undefined {
+    if (failure === 'application_rejected') return { kind: 'unproven', cause: 'service_rejected' };
+    if (failure === 'request_rejected') return { kind: 'unproven', cause: 'request_rejected' };
+    return undefined;
   }
 
   /** 401: the new token is not for this company. Anything else may be the wrong environment, until a company was proven. */

@@ -17,6 +17,11 @@ export type RefreshResult =
 /** The provider was not called. */
 export const DEFERRED = { outcome: 'deferred', cause: 'provider_unavailable' } as const;
 
+/** True if the provider failed in a way that the refresh of any other connection would meet as well. */
+export function isProviderDown(result: RefreshResult): boolean {
+  return result.outcome === 'failed' && !['rejected', 'request_rejected'].includes(result.error.failure);
+}
+
 /** A refresh's result, as the connection's current row shows it. */
 export function toResult(connection: Connection | undefined): RefreshResult {
   return connection?.state === 'active' ? { outcome: 'current', connection } : { outcome: 'ended', connection };

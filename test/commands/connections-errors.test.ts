@@ -130,6 +130,54 @@ describe('npm run connections, in error', () => {
     });
   });
 
+  describe('verify and recover, for all', () => {
+    it('stop if the provider is down for three companies in a row', async () => {
+      for (const organization of ['a', 'b', 'c', 'd']) await harness.connect(organization);
+      harness.simulator.fail({ on: 'token', kind: 'status', times: null });
+      expect(await operator.run('verify')).toMatchObject({
+        code: 1,
+        stderr:
+          'Not verified: a (unavailable), b (unavailable), c (unavailable), 1 not reached: run it again.\n',
+      });
+      for (const organization of ['a', 'b', 'c', 'd']) await harness.deactivate(organization);
+      expect(await operator.run('recover')).toMatchObject({
+        code: 1,
+        stderr: '4 were not tried to the end: run it again later.\n',
+      });
+      expect(harness.refreshes()).toBe(6);
+    });
+
+    it('reach the connections behind those of one company that is throttled', async () => {
+      for (const organization of ['a', 'b', 'c']) await harness.connect(organization, '60');
+      await harness.connect('d', '61');
+      harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 429, times: 3 });
+      expect(await operator.run('verify')).toEqual({
+        code: 1,
+        stdout: 'Verified 1 of 4 active connections.\n',
+        stderr: 'Not verified: a (unavailable), b (unavailable), c (unavailable).\n',
+      });
+    });
+
+    it('reach the connections behind those whose refresh the provider rejects as malformed', async () => {
+      for (const organization of ['a', 'b', 'c', 'd']) await harness.connect(organization);
+      const failThree = () => harness.simulator.fail({ on: 'token', kind: 'invalid_request', times: 3 });
+      failThree();
+      const malformed = 'a (request_rejected), b (request_rejected), c (request_rejected)';
+      expect(await operator.run('verify')).toEqual({
+        code: 1,
+        stdout: 'Verified 1 of 4 active connections.\n',
+        stderr: `Not verified: ${malformed}.\n`,
+      });
+      for (const organization of ['a', 'b', 'c', 'd']) await harness.deactivate(organization);
+      failThree();
+      expect(await operator.run('recover')).toEqual({
+        code: 1,
+        stdout: expect.stringMatching(/^Recovered 1 of 4 lost connections; 0 rejected/),
+        stderr: `Not recovered: ${malformed}.\n`,
+      });
+    });
+  });
+
   it('changes nothing with a wrong key, but works during a rotation of keys', async () => {
     await harness.connect('acme');
     const before = await harness.knex('oauth_tokens');

@@ -144,6 +144,13 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
     expect(await importToken('acme', '77', token)).toMatchObject({ kind: 'connected' });
   });
 
+  it('does not repeat a refresh that the provider rejects as malformed', async () => {
+    const token = await foreignToken(harness.simulator, '77');
+    harness.simulator.fail({ on: 'token', kind: 'invalid_request' });
+    expect(await importToken('acme', '77', token)).toEqual({ kind: 'unproven', cause: 'request_rejected' });
+    expect(harness.refreshes()).toBe(1);
+  });
+
   async function importToken(
     organization: string,
     realmId: string,

@@ -1,4 +1,4 @@
-import type { Connection } from '../../models/connection.ts';
+import type { Connection, RealmId } from '../../models/connection.ts';
 import type { ConnectionFilter } from '../../models/connection-list.ts';
 import { toConnectionFault } from '../../services/connection-fault.ts';
 import { withProgressBar } from '../progress-bar.ts';
@@ -6,8 +6,16 @@ import type { OperatorServices } from './resources.ts';
 
 /** As the worker's jobs: a few calls to the provider per second. */
 const PAUSE_MS = 300;
-/** So many failures in a row are the provider's, and the next connection would meet the same. */
-const MAX_FAILURES = 3;
+/** Failures of so many companies in a row are the provider's, and the next connection would meet the same. */
+const MAX_FAILED_COMPANIES = 3;
+
+/**
+ * How the work on one connection ended, as in the worker's jobs.
+ * - `done`: the provider was called.
+ * - `skipped`: it was not called.
+ * - `provider_down`: it failed, and not because of this connection. It may limit the calls for this company alone.
+ */
+export type WorkOutcome = 'done' | 'skipped' | 'provider_down';
 
 /**
  * Works on the connections that are listed now, one after the other, at a rate that does not burden the provider. Stops
@@ -17,13 +25,13 @@ const MAX_FAILURES = 3;
 export async function forEachConnection(
   { connectionList, clock, interrupted }: OperatorServices,
   filter: ConnectionFilter & { system: string },
-  work: (connection: Connection) => Promise<'done' | 'skipped' | 'provider_down'>,
+  work: (connection: Connection) => Promise<WorkOutcome>,
 ): Promise<{ total: number; done: number; faulty: string[] }> {
   const connections: Connection[] = [];
   for await (const connection of connectionList.listAll(filter)) connections.push(connection);
   const total = connections.length;
   const faulty: string[] = [];
-  const workUnlessFaulty = async (connection: Connection) => {
+  const workUnlessFaulty = async (connection: Connection): Promise<WorkOutcome> => {
     try {
       return await work(connection);
     } catch (error) {
@@ -32,11 +40,13 @@ export async function forEachConnection(
     }
   };
   return withProgressBar({ total, unit: 'connections' }, async (update) => {
-    let [done, failures] = [0, 0];
+    const failed = new Set<RealmId>();
+    let done = 0;
     for (const connection of connections) {
-      if (interrupted.aborted || failures >= MAX_FAILURES) break;
+      if (interrupted.aborted || failed.size >= MAX_FAILED_COMPANIES) break;
       const outcome = await workUnlessFaulty(connection);
-      failures = outcome === 'provider_down' ? failures + 1 : 0;
+      if (outcome === 'provider_down') failed.add(connection.realmId);
+      else if (outcome === 'done') failed.clear();
       done += 1;
       update(done);
       if (outcome !== 'skipped' && done < total) await clock.sleep(PAUSE_MS, interrupted);

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { loadKeysConfig, readEnvironment } from '../../config/config.ts';
 import { TokenCipher } from '../../crypto/token-cipher.ts';
+import type { RealmId } from '../../models/connection.ts';
 import { type ConnectionFault, toConnectionFault } from '../../services/connection-fault.ts';
 import type { ImportOutcome } from '../../services/connection-importer.ts';
 import { CommandError } from '../command-error.ts';
@@ -17,13 +18,14 @@ token that ENCRYPTION_KEY decrypts. Stop the system that the tokens come from fi
 other's connection. Each connection is stored, then proven by one refresh and one request for its company. Run it again after
 an interruption: it resumes. Lines that fail are in FILE.failed, with their reasons, without their tokens.`;
 
-/** So many lines in a row that the provider could not prove: the next would meet the same. */
+/** Lines of so many companies in a row that the provider could not prove: the next would meet the same. */
 const MAX_UNPROVEN = 3;
 
 const UNPROVEN: Record<Extract<ImportOutcome, { kind: 'unproven' }>['cause'], string> = {
   provider_down: 'unproven: it is stored, but the provider is not available',
   service_rejected:
     'unproven: it is stored, but the provider rejects this service: are QBO_CLIENT_ID and QBO_CLIENT_SECRET right?',
+  request_rejected: 'unproven: it is stored, but the provider rejects its refresh as malformed: is the token complete?',
   company_denied: 'unproven: it is stored, but the provider denies access to the company: is QBO_ENVIRONMENT right?',
 };
 
@@ -110,7 +112,7 @@ async function importEntries(
 ): Promise<Summary> {
   const { importer, clock, interrupted } = services;
   const summary: Summary = { connected: 0, known: 0, skipped: 0, stopped: undefined };
-  let unproven = 0;
+  const unproven = new Set<RealmId>();
   for (const [index, entry] of entries.entries()) {
     if (interrupted.aborted) summary.stopped = 'Interrupted.';
     if (summary.stopped) break;
@@ -119,9 +121,10 @@ async function importEntries(
     const outcome = await importer.import({ system, ...foreign }, { replaces: replace === true }).catch(toFailure);
     const reason = count(outcome, summary);
     if (reason) onFailed({ ...withoutToken(entry), reason });
-    unproven = outcome.kind === 'unproven' ? unproven + 1 : 0;
+    if (outcome.kind !== 'unproven') unproven.clear();
+    else if (outcome.cause !== 'request_rejected') unproven.add(entry.realmId);
     const isFatal = outcome.kind === 'unproven' && outcome.cause === 'service_rejected';
-    if (isFatal || unproven === MAX_UNPROVEN) summary.stopped = `Stopped in line ${entry.line}: ${reason}.`;
+    if (isFatal || unproven.size === MAX_UNPROVEN) summary.stopped = `Stopped in line ${entry.line}: ${reason}.`;
     onProgress(index + 1);
     const calledProvider = outcome.kind !== 'skipped' && !(outcome.kind === 'connected' && outcome.isOld);
     if (calledProvider) await clock.sleep(Math.max(0, 1000 / rate - (clock.monotonicMs() - startedMs)), interrupted);

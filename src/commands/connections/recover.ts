@@ -1,18 +1,27 @@
 import type { LostConnection, OrganizationId } from '../../models/connection.ts';
+import { isProviderDown } from '../../services/refresh-result.ts';
 import { CommandError } from '../command-error.ts';
 import { keyOf, organizationArgument, type SystemOption, systemVerb } from './arguments.ts';
 import { findConnection } from './find-connection.ts';
-import { forEachConnection } from './for-each-connection.ts';
+import { forEachConnection, type WorkOutcome } from './for-each-connection.ts';
 import { plural, printLine } from './output.ts';
 import { type OperatorServices, withServices } from './resources.ts';
 
 /** How one recovery ended, as the reason that it did not succeed; absent if it did. */
-type Failure = 'rejected' | 'unrecoverable' | 'unavailable';
+type Failure = 'rejected' | 'unrecoverable' | 'unavailable' | 'request_rejected';
+
+const OUTCOMES: Record<Failure, WorkOutcome> = {
+  rejected: 'done',
+  unrecoverable: 'skipped',
+  unavailable: 'provider_down',
+  request_rejected: 'done',
+};
 
 const EXPLANATIONS: Record<Failure, string> = {
   rejected: 'its refresh token is still rejected: the user must connect again',
   unrecoverable: 'its refresh token has expired or was deleted: the user must connect again',
   unavailable: 'the provider is not available, or rejects this service: try again later',
+  request_rejected: 'the provider rejects the request itself, which a repetition does not change',
 };
 
 /** `recover`: retries lost connections. */
@@ -35,20 +44,25 @@ async function recoverOne(services: OperatorServices, organization: Organization
 }
 
 async function recoverAll(services: OperatorServices, { system }: SystemOption): Promise<void> {
-  const failures: Record<Failure, number> = { rejected: 0, unrecoverable: 0, unavailable: 0 };
+  const failures: Record<Failure, number> = { rejected: 0, unrecoverable: 0, unavailable: 0, request_rejected: 0 };
+  const failed: string[] = [];
+  let recovered = 0;
   const lost = { system, state: 'lost' } as const;
   const { total, done, faulty } = await forEachConnection(services, lost, async (connection) => {
-    const failure = connection.state === 'lost' ? await recover(services, connection) : undefined;
+    if (connection.state === 'active') return 'skipped';
+    const failure = await recover(services, connection);
     if (failure) failures[failure] += 1;
-    return failure === 'unavailable' ? 'provider_down' : failure === 'unrecoverable' ? 'skipped' : 'done';
+    else recovered += 1;
+    if (failure === 'request_rejected') failed.push(`${connection.organizationId} (${failure})`);
+    return failure ? OUTCOMES[failure] : 'done';
   });
-  const recovered = done - failures.rejected - failures.unrecoverable - failures.unavailable - faulty.length;
   printLine(
     `Recovered ${recovered} of ${plural(total, 'lost connection')}; ${failures.rejected} rejected again, ${failures.unrecoverable} without a usable token.`,
   );
+  failed.push(...faulty);
   const untried = total - done + failures.unavailable;
   const problems = [
-    ...(faulty.length > 0 ? [`Not recovered: ${faulty.join(', ')}.`] : []),
+    ...(failed.length > 0 ? [`Not recovered: ${failed.join(', ')}.`] : []),
     ...(untried > 0 ? [`${untried} were not tried to the end: run it again later.`] : []),
   ];
   if (problems.length > 0) throw new CommandError(problems.join(' '));
@@ -66,6 +80,7 @@ async function recover({ tokenManager, clock }: OperatorServices, lost: LostConn
     case 'deferred':
       return 'unavailable';
     case 'failed':
-      return result.error.failure === 'rejected' ? 'rejected' : 'unavailable';
+      if (result.error.failure === 'rejected') return 'rejected';
+      return isProviderDown(result) ? 'unavailable' : 'request_rejected';
   }
 }
