@@ -49,6 +49,14 @@ export type ImportOutcome =
   | { kind: 'failed'; reason: string }
   | { kind: 'unproven'; cause: 'provider_down' | 'service_rejected' | 'request_rejected' | 'company_denied' };
 
+/** How a connection is imported. */
+interface ImportOptions {
+  /** Whether it replaces another active connection. */
+  replaces: boolean;
+  /** Aborted if the provider is not to be called again. */
+  signal?: AbortSignal | undefined;
+}
+
 interface Dependencies {
   strategies: StrategyRegistry;
   imports: ConnectionImportDatastore;
@@ -90,8 +98,8 @@ export class ConnectionImporter {
     this.clock = dependencies.clock;
   }
 
-  /** Stores a connection and proves it. Safe to repeat. @param replaces whether it replaces another active connection */
-  async import(foreign: ForeignConnection, { replaces }: { replaces: boolean }): Promise<ImportOutcome> {
+  /** Stores a connection and proves it. Safe to repeat. */
+  async import(foreign: ForeignConnection, { replaces, signal }: ImportOptions): Promise<ImportOutcome> {
     const connection = this.toConnection(foreign);
     const { maintenance } = this.strategies.get(foreign.system).profile;
     const next = nextMaintenanceAt({ ...connection, state: 'active' }, this.clock.now(), maintenance);
@@ -100,15 +108,16 @@ export class ConnectionImporter {
     if (stored.kind === 'stored') await this.changes.finish(foreign.system, stored.ended);
     const current = await this.findImported(connection);
     if (typeof current === 'string') return { kind: 'failed', reason: current };
-    return current.lastVerifiedAt ? { kind: 'connected', isOld: true } : this.prove(current);
+    return current.lastVerifiedAt ? { kind: 'connected', isOld: true } : this.prove(current, signal);
   }
 
-  private async prove(imported: ActiveConnection): Promise<ImportOutcome> {
+  private async prove(imported: ActiveConnection, signal: AbortSignal | undefined): Promise<ImportOutcome> {
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.tryToProve(imported);
       if (outcome.kind !== 'retry') return outcome;
-      if (attempt === ATTEMPTS) return { kind: 'unproven', cause: 'provider_down' };
-      await this.clock.sleep(Math.min(outcome.afterSeconds ?? DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS) * 1000);
+      const pauseMs = Math.min(outcome.afterSeconds ?? DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS) * 1000;
+      if (attempt < ATTEMPTS) await this.clock.sleep(pauseMs, signal);
+      if (attempt === ATTEMPTS || signal?.aborted) return { kind: 'unproven', cause: 'provider_down' };
     }
   }
 

@@ -136,8 +136,7 @@ describe('npm run connections, in error', () => {
       harness.simulator.fail({ on: 'token', kind: 'status', times: null });
       expect(await operator.run('verify')).toMatchObject({
         code: 1,
-        stderr:
-          'Not verified: a (unavailable), b (unavailable), c (unavailable), 1 not reached: run it again.\n',
+        stderr: 'Not verified: a (unavailable), b (unavailable), c (unavailable), 1 not reached: run it again.\n',
       });
       for (const organization of ['a', 'b', 'c', 'd']) await harness.deactivate(organization);
       expect(await operator.run('recover')).toMatchObject({

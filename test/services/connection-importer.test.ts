@@ -151,14 +151,31 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
     expect(harness.refreshes()).toBe(1);
   });
 
+  it('does not wait for another attempt once it is interrupted, and is completed by its repetition', async () => {
+    const token = await foreignToken(harness.simulator, '77');
+    harness.simulator.fail({ on: 'token', kind: 'status', status: 503, retryAfter: 120 });
+    const interruption = new AbortController();
+    const interrupted = importToken('acme', '77', token, { signal: interruption.signal });
+    await until(() => harness.refreshes() > 0);
+    interruption.abort();
+    expect(await interrupted).toEqual({ kind: 'unproven', cause: 'provider_down' });
+    expect(harness.refreshes()).toBe(1);
+    await harness.endBackOffs();
+    expect(await importToken('acme', '77', token)).toEqual({ kind: 'connected', isOld: false });
+  });
+
   async function importToken(
     organization: string,
     realmId: string,
     token: string | undefined,
-    { replaces = false, replica = harness.home }: { replaces?: boolean; replica?: Context } = {},
+    {
+      replaces = false,
+      replica = harness.home,
+      signal,
+    }: { replaces?: boolean; replica?: Context; signal?: AbortSignal } = {},
   ) {
     const foreign = { realmId: realmId as RealmId, refreshToken: token as PlainToken };
-    return replica.importer.import({ ...harness.key(organization), ...foreign }, { replaces });
+    return replica.importer.import({ ...harness.key(organization), ...foreign }, { replaces, signal });
   }
 
   /** Starts an import that waits for its request for the company. */

@@ -118,7 +118,8 @@ async function importEntries(
     if (summary.stopped) break;
     const startedMs = clock.monotonicMs();
     const { line: _, ...foreign } = entry;
-    const outcome = await importer.import({ system, ...foreign }, { replaces: replace === true }).catch(toFailure);
+    const how = { replaces: replace === true, signal: interrupted };
+    const outcome = await importer.import({ system, ...foreign }, how).catch(toFailure);
     const reason = count(outcome, summary);
     if (reason) onFailed({ ...withoutToken(entry), reason });
     if (outcome.kind !== 'unproven') unproven.clear();
