@@ -7,7 +7,10 @@ import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { BackgroundTasks } from '../utils/background-tasks.ts';
 import type { Clock } from '../utils/clock.ts';
 import { withTimeout } from '../utils/with-timeout.ts';
-import type { GrantRevoker } from './grant-revoker.ts';
+import type { GrantRevoker, RevocationOutcome } from './grant-revoker.ts';
+
+/** How the attempt of a revocation ended; `in_progress`: it takes longer than its caller waits. */
+export type RevocationAttempt = RevocationOutcome | 'in_progress';
 
 interface Dependencies {
   strategies: StrategyRegistry;
@@ -33,17 +36,20 @@ export class ConnectionChanges {
     this.logger = dependencies.logger;
   }
 
-  /** Logs the change and attempts its revocation. */
-  async finish(system: AccountingSystem, { event, revocation }: EndedConnection): Promise<void> {
+  /** Logs the change and attempts its revocation. Returns how that ended; undefined if there is none. */
+  async finish(
+    system: AccountingSystem,
+    { event, revocation }: EndedConnection,
+  ): Promise<RevocationAttempt | undefined> {
     logEvent(this.logger, event);
-    if (revocation) await this.revoke(system, revocation);
+    return revocation && this.revoke(system, revocation);
   }
 
   /** Attempts a revocation for no longer than one call may take: it continues in the background, and the worker retries it. */
-  async revoke(system: AccountingSystem, revocation: PendingRevocation): Promise<void> {
+  async revoke(system: AccountingSystem, revocation: PendingRevocation): Promise<RevocationAttempt> {
     const attempt = this.backgroundTasks.run(this.revoker.revoke(revocation));
     const { timeoutMs } = this.strategies.get(system).profile;
     const onTimeout = () => new Error('the revocation continues in the background');
-    await withTimeout(attempt, { clock: this.clock, timeoutMs, onTimeout }).catch(() => undefined);
+    return withTimeout(attempt, { clock: this.clock, timeoutMs, onTimeout }).catch(() => 'in_progress' as const);
   }
 }

@@ -24,8 +24,14 @@ const MAX_DEFERRED_MS = 60 * MINUTE_MS;
 const ABANDON_MS = 7 * 24 * 60 * MINUTE_MS;
 const ABANDON_ATTEMPTS = 10;
 
-/** How an attempt ended. */
-export type RevocationOutcome = 'done' | 'failed' | 'provider_down';
+/**
+ * How an attempt ended.
+ * - `revoked`: the provider revoked the grant.
+ * - `not_needed`: an active connection uses its company.
+ * - `abandoned`: it was attempted so often that the grant is left to expire.
+ * - `failed`, `provider_down`: it is attempted again later.
+ */
+export type RevocationOutcome = 'revoked' | 'not_needed' | 'abandoned' | 'failed' | 'provider_down';
 
 interface Dependencies {
   strategies: StrategyRegistry;
@@ -57,9 +63,9 @@ export class GrantRevoker {
   /** Attempts a recorded revocation once. Never throws: the connection has ended already, and the worker tries again. */
   async revoke(revocation: PendingRevocation): Promise<RevocationOutcome> {
     try {
-      await this.execute(revocation);
+      const outcome = await this.execute(revocation);
       await this.pending.delete(revocation);
-      return 'done';
+      return outcome;
     } catch (error) {
       const isOwnFault =
         !(error instanceof AppError) && !isProviderError(error, 'unavailable', 'unreadable', 'rejected');
@@ -99,16 +105,19 @@ export class GrantRevoker {
     }
   }
 
-  private async execute(revocation: PendingRevocation): Promise<void> {
+  private async execute(revocation: PendingRevocation): Promise<RevocationOutcome> {
     const { system, realmId, refreshToken } = revocation;
     if (this.isPastAttempts(revocation)) {
       this.log('warn', 'grant.revocation.abandoned', revocation);
-    } else if (realmId && (await this.tokens.isCompanyConnected(system, realmId))) {
-      this.log('info', 'grant.revocation.not_needed', revocation); // revoking one grant can end all of a company's
-    } else {
-      await this.strategies.get(system).revoke(this.cipher.decrypt(refreshToken));
-      this.log('info', 'grant.revoked', revocation);
+      return 'abandoned';
     }
+    if (realmId && (await this.tokens.isCompanyConnected(system, realmId))) {
+      this.log('info', 'grant.revocation.not_needed', revocation); // revoking one grant can end all of a company's
+      return 'not_needed';
+    }
+    await this.strategies.get(system).revoke(this.cipher.decrypt(refreshToken));
+    this.log('info', 'grant.revoked', revocation);
+    return 'revoked';
   }
 
   private isPastAttempts({ createdAt, attempts }: PendingRevocation): boolean {

@@ -17,7 +17,7 @@ import type { CallbackParameters } from '../strategies/accounting-strategy.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { BackgroundTasks } from '../utils/background-tasks.ts';
 import type { CallbackFlow, CallbackResult } from './callback-flow.ts';
-import type { ConnectionChanges } from './connection-changes.ts';
+import type { ConnectionChanges, RevocationAttempt } from './connection-changes.ts';
 import type { GrantCompleter } from './grant-completer.ts';
 
 /** What connect returns: where the browser goes, and the secret that it brings back. */
@@ -25,6 +25,12 @@ interface StartedFlow {
   authorizationUrl: string;
   state: string;
   browserSecret: string;
+}
+
+/** A connection that was ended. */
+export interface Disconnection {
+  /** How the revocation of its grant ended; undefined if its tokens were deleted before. */
+  revocation: RevocationAttempt | undefined;
 }
 
 interface Dependencies {
@@ -119,8 +125,8 @@ export class OAuthService {
     return this.reader.readStatus(key);
   }
 
-  /** Ends the connection here, then at the provider. Does nothing if there is none. */
-  async disconnect(key: ConnectionKey, actor: string): Promise<void> {
+  /** Ends the connection here, then at the provider. Returns undefined if there is none. */
+  async disconnect(key: ConnectionKey, actor: string): Promise<Disconnection | undefined> {
     return this.backgroundTasks.run(this.end(key, actor));
   }
 
@@ -139,8 +145,8 @@ export class OAuthService {
     return this.events.listNewest(key, limit, before);
   }
 
-  private async end(key: ConnectionKey, actor: string): Promise<void> {
+  private async end(key: ConnectionKey, actor: string): Promise<Disconnection | undefined> {
     const ended = await this.tokens.disconnect(key, actor);
-    if (ended) await this.changes.finish(key.system, ended);
+    return ended && { revocation: await this.changes.finish(key.system, ended) };
   }
 }

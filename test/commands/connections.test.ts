@@ -103,6 +103,41 @@ describe('npm run connections', () => {
     });
   });
 
+  it('disconnect says what became of this grant, whatever becomes of others of its company', async () => {
+    const disconnect = async () => (await operator.run('disconnect', 'acme', '--yes')).stdout;
+    await harness.connect('globex', '80');
+    harness.simulator.fail({ on: 'revoke', kind: 'status', status: 503 });
+    await harness.disconnect('globex');
+    await harness.connect('initech', '80');
+    await harness.set('initech', { last_verified_at: null });
+    await harness.connect('acme', '80');
+    expect(await disconnect()).toMatch(/\. Its grant is revoked\.\n$/);
+    expect(await harness.pendingRevocations()).toHaveLength(1);
+    await harness.connect('acme', '81');
+    await harness.deactivate('acme');
+    await harness.set('acme', { access_token: '', refresh_token: '' });
+    harness.simulator.resetCalls();
+    expect(await disconnect()).toMatch(/there was no grant to revoke\.\n$/);
+    expect(harness.revocations()).toBe(0);
+  });
+
+  it('recover does not count a connection that is disconnected meanwhile', async () => {
+    for (const [args, ended] of [
+      [['recover', 'acme'], { code: 1, stdout: '', stderr: expect.stringMatching(/^acme was not recovered: it was disco/) }],
+      [['recover'], { code: 0, stdout: expect.stringMatching(/^Recovered 0 of 1 .* 1 ended meanwhile\.\n$/), stderr: '' }],
+    ] as const) {
+      await harness.connect('acme', '82');
+      await harness.deactivate('acme');
+      const release = harness.simulator.hold({ on: 'token', kind: 'slow' });
+      const recovering = operator.run(...args);
+      await until(() => harness.refreshes() > 0);
+      harness.simulator.fail({ on: 'revoke', kind: 'status', status: 503 });
+      await harness.disconnect('acme');
+      release();
+      expect(await recovering).toEqual(ended);
+    }
+  });
+
   it('recover retries one lost connection, or all of them', async () => {
     for (const [organization, realm] of [
       ['alive', '81'],

@@ -104,7 +104,9 @@ function startProcess(
       const { state, browserSecret } = oauthService.connect(keyOf(organizationId), 'customer');
       await oauthService.callback('quickbooks', { state, code, realmId: realmId as RealmId }, browserSecret);
     },
-    disconnect: (organizationId) => oauthService.disconnect(keyOf(organizationId), 'customer'),
+    disconnect: async (organizationId) => {
+      await oauthService.disconnect(keyOf(organizationId), 'customer');
+    },
     runJobs: () => worker.tick(),
     stop: async () => {
       services.stop();

@@ -1,5 +1,7 @@
 import type { OrganizationId } from '../../models/connection.ts';
 import { OPERATOR } from '../../models/connection-event.ts';
+import type { Disconnection } from '../../services/oauth-service.ts';
+import { CommandError } from '../command-error.ts';
 import { approve } from './approve.ts';
 import { keyOf, organizationArgument, type SystemOption, systemVerb } from './arguments.ts';
 import { findConnection, findOthers } from './find-connection.ts';
@@ -26,23 +28,35 @@ export function disconnectCommand() {
 }
 
 async function disconnect(services: OperatorServices, organization: OrganizationId, options: Options): Promise<void> {
-  const { tokens, connectionList, revocations, oauthService, backgroundTasks } = services;
+  const { tokens, connectionList, oauthService } = services;
   const key = keyOf(organization, options);
   const connection = await findConnection(tokens, key);
   const company = describeCompany(connection);
-  const others = await findOthers(connectionList, connection);
   await approve(
     `This disconnects ${organization} from company ${company}; only its user can connect it again.`,
     options,
   );
-  await oauthService.disconnect(key, OPERATOR);
-  await backgroundTasks.drain();
-  const pending = await revocations.listOfCompany(connection.system, connection.realmId);
-  const revocation =
-    pending.length > 0
-      ? 'Its grant could not be revoked yet: the worker retries it.'
-      : others.length > 0
-        ? `Its grant was not revoked: ${others.join(', ')} also uses the company.`
-        : 'Its grant is revoked.';
+  const disconnection = await oauthService.disconnect(key, OPERATOR);
+  if (!disconnection) throw new CommandError(`${organization} was disconnected meanwhile.`);
+  const others = disconnection.revocation === 'not_needed' ? await findOthers(connectionList, connection) : [];
+  const revocation = describeRevocation(disconnection, others);
   printLine(`Disconnected ${organization} from company ${company}. ${revocation}`);
+}
+
+function describeRevocation({ revocation }: Disconnection, others: string[]): string {
+  switch (revocation) {
+    case undefined:
+      return 'Its tokens were deleted before: there was no grant to revoke.';
+    case 'revoked':
+      return 'Its grant is revoked.';
+    case 'not_needed':
+      return `Its grant was not revoked: ${others.join(', ') || 'another organization'} also uses the company.`;
+    case 'abandoned':
+      return 'Its grant was not revoked, and is left to expire.';
+    case 'failed':
+    case 'provider_down':
+      return 'Its grant could not be revoked yet: the worker retries it.';
+    case 'in_progress':
+      return 'Its grant may not be revoked yet: the worker retries it until it is.';
+  }
 }

@@ -8,13 +8,14 @@ import { plural, printLine } from './output.ts';
 import { type OperatorServices, withServices } from './resources.ts';
 
 /** How one recovery ended, as the reason that it did not succeed; absent if it did. */
-type Failure = 'rejected' | 'unrecoverable' | 'unavailable' | 'request_rejected';
+type Failure = 'rejected' | 'unrecoverable' | 'unavailable' | 'request_rejected' | 'ended';
 
 const OUTCOMES: Record<Failure, WorkOutcome> = {
   rejected: 'done',
   unrecoverable: 'skipped',
   unavailable: 'provider_down',
   request_rejected: 'done',
+  ended: 'done',
 };
 
 const EXPLANATIONS: Record<Failure, string> = {
@@ -22,6 +23,7 @@ const EXPLANATIONS: Record<Failure, string> = {
   unrecoverable: 'its refresh token has expired or was deleted: the user must connect again',
   unavailable: 'the provider is not available, or rejects this service: try again later',
   request_rejected: 'the provider rejects the request itself, which a repetition does not change',
+  ended: 'it was disconnected or replaced meanwhile, see `events`',
 };
 
 /** `recover`: retries lost connections. */
@@ -44,7 +46,7 @@ async function recoverOne(services: OperatorServices, organization: Organization
 }
 
 async function recoverAll(services: OperatorServices, { system }: SystemOption): Promise<void> {
-  const failures: Record<Failure, number> = { rejected: 0, unrecoverable: 0, unavailable: 0, request_rejected: 0 };
+  const failures = { rejected: 0, unrecoverable: 0, unavailable: 0, request_rejected: 0, ended: 0 };
   const failed: string[] = [];
   let recovered = 0;
   const lost = { system, state: 'lost' } as const;
@@ -57,7 +59,7 @@ async function recoverAll(services: OperatorServices, { system }: SystemOption):
     return failure ? OUTCOMES[failure] : 'done';
   });
   printLine(
-    `Recovered ${recovered} of ${plural(total, 'lost connection')}; ${failures.rejected} rejected again, ${failures.unrecoverable} without a usable token.`,
+    `Recovered ${recovered} of ${plural(total, 'lost connection')}; ${failures.rejected} rejected again, ${failures.unrecoverable} without a usable token, ${failures.ended} ended meanwhile.`,
   );
   failed.push(...faulty);
   const untried = total - done + failures.unavailable;
@@ -75,8 +77,9 @@ async function recover({ tokenManager, clock }: OperatorServices, lost: LostConn
   const result = await tokenManager.recover(lost);
   switch (result.outcome) {
     case 'current':
-    case 'ended': // disconnected meanwhile
-      return undefined;
+      return result.connection.tokenId === lost.tokenId ? undefined : 'ended';
+    case 'ended':
+      return 'ended';
     case 'deferred':
       return 'unavailable';
     case 'failed':
