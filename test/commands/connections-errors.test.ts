@@ -217,6 +217,21 @@ describe('npm run connections, in error', () => {
     expect(await harness.activeRows('globex')).toHaveLength(1);
   });
 
+  it('disconnect --unrevoked ends a connection to a system that this version does not have', async () => {
+    await harness.connect('acme', '70');
+    await harness.knex.raw("UPDATE oauth_tokens SET accounting_system = 'xero' WHERE organization_id = 'acme'");
+    const args = ['disconnect', 'acme', '--system', 'xero', '--yes'];
+    expect(await operator.run(...args)).toMatchObject({ code: 1, stderr: expect.stringMatching(NO_XERO) });
+    expect(await operator.run(...args, '--unrevoked')).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^Disconnected acme from company 70 .* deleted without being revoked\.\n$/),
+      stderr: '',
+    });
+    expect(await harness.rows('acme')).toMatchObject([{ is_active: 0, refresh_token: '', next_maintenance_at: null }]);
+    expect([await harness.pendingRevocations(), harness.revocations()]).toEqual([[], 0]);
+    expect(await harness.events('acme')).toMatchObject([{}, { type: 'disconnected', actor: 'operator' }]);
+  });
+
   it('without a verb prints the help to stderr, and the reason after it', async () => {
     const { code, stdout, stderr } = await operator.run();
     expect([code, stdout]).toEqual([1, '']);

@@ -123,8 +123,14 @@ describe('npm run connections', () => {
 
   it('recover does not count a connection that is disconnected meanwhile', async () => {
     for (const [args, ended] of [
-      [['recover', 'acme'], { code: 1, stdout: '', stderr: expect.stringMatching(/^acme was not recovered: it was disco/) }],
-      [['recover'], { code: 0, stdout: expect.stringMatching(/^Recovered 0 of 1 .* 1 ended meanwhile\.\n$/), stderr: '' }],
+      [
+        ['recover', 'acme'],
+        { code: 1, stdout: '', stderr: expect.stringMatching(/^acme was not recovered: it was disco/) },
+      ],
+      [
+        ['recover'],
+        { code: 0, stdout: expect.stringMatching(/^Recovered 0 of 1 .* 1 ended meanwhile\.\n$/), stderr: '' },
+      ],
     ] as const) {
       await harness.connect('acme', '82');
       await harness.deactivate('acme');

@@ -1,4 +1,4 @@
-import type { OrganizationId } from '../../models/connection.ts';
+import type { ConnectionKey, OrganizationId } from '../../models/connection.ts';
 import { OPERATOR } from '../../models/connection-event.ts';
 import type { Disconnection } from '../../services/oauth-service.ts';
 import { CommandError } from '../command-error.ts';
@@ -10,6 +10,7 @@ import { type OperatorServices, withServices } from './resources.ts';
 
 interface Options extends SystemOption {
   yes?: true;
+  unrevoked?: true;
 }
 
 /** `disconnect`: ends one organization's connection. */
@@ -20,15 +21,19 @@ export function disconnectCommand() {
   )
     .addArgument(organizationArgument())
     .option('--yes', 'does not ask')
+    .option(
+      '--unrevoked',
+      'also ends a connection to a system that this version does not have, without revoking its grant',
+    )
     .action((organization: OrganizationId, options: Options) =>
-      withServices({ readsCompanies: false, system: options.system }, (services) =>
+      withServices({ readsCompanies: false, ...(options.unrevoked ? {} : { system: options.system }) }, (services) =>
         disconnect(services, organization, options),
       ),
     );
 }
 
 async function disconnect(services: OperatorServices, organization: OrganizationId, options: Options): Promise<void> {
-  const { tokens, connectionList, oauthService } = services;
+  const { strategies, tokens, connectionList, oauthService } = services;
   const key = keyOf(organization, options);
   const connection = await findConnection(tokens, key);
   const company = describeCompany(connection);
@@ -36,14 +41,26 @@ async function disconnect(services: OperatorServices, organization: Organization
     `This disconnects ${organization} from company ${company}; only its user can connect it again.`,
     options,
   );
-  const disconnection = await oauthService.disconnect(key, OPERATOR);
+  const isKnown = strategies.systems().includes(options.system);
+  const disconnection = isKnown
+    ? await oauthService.disconnect(key, OPERATOR)
+    : await disconnectUnrevoked(services, key);
   if (!disconnection) throw new CommandError(`${organization} was disconnected meanwhile.`);
   const others = disconnection.revocation === 'not_needed' ? await findOthers(connectionList, connection) : [];
   const revocation = describeRevocation(disconnection, others);
   printLine(`Disconnected ${organization} from company ${company}. ${revocation}`);
 }
 
-function describeRevocation({ revocation }: Disconnection, others: string[]): string {
+/** Ends a connection to a system that this version does not have: its worker could not revoke the grant. */
+async function disconnectUnrevoked({ tokens, revocations }: OperatorServices, key: ConnectionKey) {
+  const ended = await tokens.disconnect(key, OPERATOR);
+  if (!ended) return undefined;
+  if (!ended.revocation) return { revocation: undefined };
+  await revocations.delete(ended.revocation);
+  return { revocation: 'unrevoked' } as const;
+}
+
+function describeRevocation({ revocation }: Disconnection | { revocation: 'unrevoked' }, others: string[]): string {
   switch (revocation) {
     case undefined:
       return 'Its tokens were deleted before: there was no grant to revoke.';
@@ -51,6 +68,8 @@ function describeRevocation({ revocation }: Disconnection, others: string[]): st
       return 'Its grant is revoked.';
     case 'not_needed':
       return `Its grant was not revoked: ${others.join(', ') || 'another organization'} also uses the company.`;
+    case 'unrevoked':
+      return 'Its grant was deleted without being revoked.';
     case 'abandoned':
       return 'Its grant was not revoked, and is left to expire.';
     case 'failed':
