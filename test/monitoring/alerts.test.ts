@@ -4,6 +4,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, stringify } from 'yaml';
+import { createSqlite } from '../support/databases.ts';
+import { UNKNOWN_KEY } from '../support/encrypted-rows.ts';
+import { environment } from '../support/environment.ts';
+import { useHarness } from '../support/harness.ts';
+import { scrape } from '../support/metrics.ts';
+import { projectFile, runServer } from '../support/processes.ts';
+import { PREFIX } from '../support/requests.ts';
+import { closedPort } from '../support/tcp-relay.ts';
 
 const RULES = resolve('deploy/monitoring/alerts.yml');
 const NAMES: string[] = parse(readFileSync(RULES, 'utf8')).groups.flatMap(({ rules }: Group) =>
@@ -183,6 +191,50 @@ describeWithPromtool('the alert rules', () => {
     expect([stdout + stderr, status]).toEqual([expect.stringContaining('SUCCESS'), 0]);
   }
 });
+
+describe('the series that the alert rules read', () => {
+  const harness = useHarness(createSqlite);
+
+  it.each([
+    ['a service', 'dist/src/server.js', [...OF_WORKER, ...OF_SERVICE]],
+    ['a standalone worker', 'dist/src/worker.js', OF_WORKER],
+  ])('exist in the metrics of %s with a wrong key, or without a database', async (_, script, alerts) => {
+    await harness.connect('acme');
+    const wrongKey = await scrapeProcess(script, { ENCRYPTION_KEY: UNKNOWN_KEY });
+    expect(wrongKey).toMatchObject({
+      accounting_ready: 0,
+      accounting_encryption_key_valid: 0,
+      accounting_database_up: 1,
+    });
+    const noDatabase = await scrapeProcess(script, {
+      DATABASE_URL: `mysql://root@127.0.0.1:${await closedPort()}/none`,
+    });
+    expect(noDatabase).toMatchObject({ accounting_ready: 0, accounting_database_up: 0 });
+    const exposed = [...Object.keys(wrongKey), ...Object.keys(noDatabase)].map(partsOf);
+    const read = alerts.flatMap(([, , series]) => Object.keys(series)).filter((selector) => selector !== 'up');
+    expect(read.filter((selector) => !exposed.some((sample) => isSelected(sample, partsOf(selector))))).toEqual([]);
+  });
+
+  /** Starts a process, requests a status, and returns its metrics. */
+  async function scrapeProcess(script: string, env: Record<string, string>): Promise<Record<string, number>> {
+    const { database, simulator } = harness;
+    const variables = { ...environment(database.url, simulator), NODE_ENV: 'production', ...env };
+    const server = await runServer(variables, { args: [projectFile(script)] });
+    await fetch(`${server.origin}${PREFIX}/status/acme`);
+    const metrics = await scrape(server);
+    await server.kill('SIGTERM');
+    return metrics;
+  }
+});
+
+/** Splits a series into its name and its labels, each as `name="value"`. */
+function partsOf(series: string): string[] {
+  return series.match(/^\w+|\w+="[^"]*"/g) ?? [];
+}
+
+function isSelected(sample: string[], selector: string[]): boolean {
+  return selector.every((part) => sample.includes(part));
+}
 
 /** The series with the labels that Prometheus adds to those of a job's process. */
 function labelled(job: string, series: Series, nth = 1): { series: string; values: string }[] {
