@@ -9,8 +9,10 @@ export type ClusterScenario = { name: string } & ClusterOptions & (Refreshing | 
 
 /** Connections are refreshed during a fault. */
 interface Refreshing {
-  /** Returns figures of its own. */
-  fault(cluster: Cluster, forwarder: Forwarder): Promise<string | undefined>;
+  /** What is expected beside what is of every such scenario. */
+  alsoExpected?: string;
+  /** Returns figures and checks of its own. */
+  fault(cluster: Cluster, forwarder: Forwarder): Promise<Measurement | undefined>;
 }
 
 /** Something else is measured. */
@@ -19,16 +21,19 @@ interface Measured {
   measure(environment: TestEnvironment, cluster: Cluster, forwarder: Forwarder): Promise<Measurement>;
 }
 
+const EXPECTED = 'no connection is lost, no refresh token is sent twice; all are served afterwards';
+
+/** What the service must do. */
+export function expectedOf(scenario: ClusterScenario): string {
+  if ('measure' in scenario) return scenario.expected;
+  return scenario.alsoExpected ? `${EXPECTED}; ${scenario.alsoExpected}` : EXPECTED;
+}
+
 /** The scenario as the fault suite runs it. */
 export function toScenario(scenario: ClusterScenario, cluster: Cluster, forwarder: Forwarder): Scenario {
-  const { name } = scenario;
-  if ('measure' in scenario) {
-    const { expected } = scenario;
-    return { name, expected, run: (environment) => scenario.measure(environment, cluster, forwarder) };
-  }
-  return {
-    name,
-    expected: 'no connection is lost, no refresh token is sent twice; all are served afterwards',
-    run: (environment) => refreshDuring(environment, () => scenario.fault(cluster, forwarder)),
-  };
+  const run = (environment: TestEnvironment) =>
+    'measure' in scenario
+      ? scenario.measure(environment, cluster, forwarder)
+      : refreshDuring(environment, () => scenario.fault(cluster, forwarder));
+  return { name: scenario.name, expected: expectedOf(scenario), run };
 }

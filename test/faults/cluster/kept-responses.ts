@@ -3,21 +3,17 @@ import type { TestEnvironment } from '../environment.ts';
 import { countByStatus, haveStatus, maxLatency } from '../measurements.ts';
 import type { Measurement } from '../scenario.ts';
 import { call } from '../traffic.ts';
-import type { Cluster } from './cluster.ts';
 import { connectMany, expireAll } from './connections.ts';
+
+/** What happens until the host name points to a node that can be used. It lets the responses pass once it has begun. */
+type FaultBeforeSave = (releaseResponses: () => void) => Promise<Measurement | undefined>;
 
 const CONNECTIONS = 24;
 /** How long the first response waits for the others: on a busy machine, some are sent only after the fault. */
 const MAX_HELD_MS = 3_000;
-/** What a proxy or an operator takes to notice. */
-const MOVE_AFTER_MS = 5_000;
 
-/** Kills the node in use between the rotation and the save of 24 connections. */
-export async function failOverWithResponses(
-  environment: TestEnvironment,
-  { nodes: [first] }: Cluster,
-  failOver: () => Promise<void>,
-): Promise<Measurement> {
+/** Lets the node in use fail between the rotation and the save of 24 connections, while each has callers. */
+export async function failBeforeSave(environment: TestEnvironment, fault: FaultBeforeSave): Promise<Measurement> {
   const { replicas, relay, simulator, knex } = environment;
   const organizations = await connectMany(environment, CONNECTIONS);
   await expireAll(environment);
@@ -29,22 +25,30 @@ export async function failOverWithResponses(
   await environment.untilTokenCalls(1);
   await Promise.race([environment.untilTokenCalls(CONNECTIONS), delay(MAX_HELD_MS)]);
   const held = environment.tokenCalls;
-  first?.signal('SIGKILL');
-  releaseResponses();
-  await delay(MOVE_AFTER_MS);
-  await failOver();
   const traffic = environment.startTraffic({ replicas, organizations, callers: 1, pauseMs: 300 });
+  const observed = await fault(releaseResponses);
+  const endedAt = Date.now();
   const isServed = (organization: string) =>
-    traffic.results.some((result) => result.organization === organization && result.status === 200);
+    traffic.results.some((each) => each.organization === organization && each.status === 200 && each.at > endedAt);
   await traffic.until(() => organizations.every(isServed));
   const results = [...(await traffic.stop()), ...(await waiting)];
   const { tokenCalls } = environment;
   await expireAll(environment);
   const final = await callEach();
   const lost = await knex('oauth_tokens').where({ is_active: 0 });
+  const figures = [
+    `lost ${lost.length} of ${CONNECTIONS}`,
+    `${held} responses kept`,
+    ...(observed ? [observed.measured] : []),
+    `token calls: ${tokenCalls}`,
+    `calls ${countByStatus(results)}`,
+    maxLatency(results),
+    `refreshed again: ${countByStatus(final)}`,
+  ];
   return {
-    measured: `lost ${lost.length} of ${CONNECTIONS}; ${held} responses kept; token calls: ${tokenCalls}; calls ${countByStatus(results)}; ${maxLatency(results)}; refreshed again: ${countByStatus(final)}`,
+    measured: figures.join('; '),
     checks: {
+      ...observed?.checks,
       'no connection is lost': lost.length === 0,
       'responses were kept': held > 0,
       'one token call per connection': tokenCalls === CONNECTIONS,

@@ -11,7 +11,7 @@ const EXPIRE_EVERY_MS = 1_000;
 /** Refreshes 24 connections again and again during a fault, until each was refreshed after it, and counts the violations. */
 export async function refreshDuring(
   environment: TestEnvironment,
-  fault: () => Promise<string | undefined>,
+  fault: () => Promise<Measurement | undefined>,
 ): Promise<Measurement> {
   const { replicas, simulator, knex } = environment;
   const organizations = await connectMany(environment, CONNECTIONS);
@@ -43,7 +43,7 @@ export async function refreshDuring(
   const figures = [
     `lost ${lost.length} of ${CONNECTIONS}${lost.length > 0 ? ` (${[...new Set(reasons)]})` : ''}`,
     `sent twice: ${sentTwice} of ${tokens.length} refreshes, ${during} of them during the fault`,
-    ...(observed ? [observed] : []),
+    ...(observed ? [observed.measured] : []),
     `calls ${countByStatus(results)}`,
     maxLatency(results),
     `afterwards ${countByStatus(final)}`,
@@ -51,6 +51,7 @@ export async function refreshDuring(
   return {
     measured: figures.join('; '),
     checks: {
+      ...observed?.checks,
       'no connection is lost': lost.length === 0,
       'no refresh token is sent twice': sentTwice === 0,
       'all are served afterwards': haveStatus(final, 200),
