@@ -1,11 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../../support/until.ts';
+import { seconds } from '../measurements.ts';
+import type { Measurement } from '../scenario.ts';
 import { type Cluster, type ClusterNode, portOf } from './cluster.ts';
 import type { ClusterScenario } from './cluster-scenario.ts';
+import type { Forwarder } from './forwarder.ts';
 import { startMysqlServers } from './mysql-servers.ts';
 
-/** How long the replica receives nothing before the primary is killed. */
-const LOST_MS = 5_000;
+/** How long connections are refreshed before the primary fails; an asynchronous replica receives nothing meanwhile. */
+const BEFORE_MS = 5_000;
+/** How long the host name still points to the old primary after the replica was promoted. */
+const MOVE_AFTER_MS = 2_000;
+/** What connections to the old primary are given: longer than a pool keeps an idle one, shorter than its maximum age. */
+const LEAVE_MS = 60_000;
 const FOREVER_MS = 4_294_967_295;
 const SEMI_SYNCHRONOUS = [
   '--plugin-load-add=semisync_source.so',
@@ -18,6 +25,7 @@ const SEMI_SYNCHRONOUS = [
 const WAITS_FOR_REPLICA = '--loose-rpl-semi-sync-source-enabled=ON';
 const HAS_APPLIED_ALL = `SELECT GTID_SUBSET(RECEIVED_TRANSACTION_SET, @@global.gtid_executed)
   FROM performance_schema.replication_connection_status`;
+const CLIENTS = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB LIKE 'test%'";
 
 /** Starts a primary of MySQL with one replica, which is read-only. */
 export async function startPair(isSemiSynchronous: boolean): Promise<Cluster> {
@@ -44,11 +52,12 @@ export async function startPair(isSemiSynchronous: boolean): Promise<Cluster> {
 }
 
 export const asynchronousScenarios: ClusterScenario[] = [
+  plannedSwitch('asynchronous'),
   {
     name: 'asynchronous replica: kill -9 of the primary, whose last 5 s were not replicated; the replica is promoted',
     fault: async ({ nodes: [primary, replica] }, { pointTo }) => {
       await replica?.run('STOP REPLICA IO_THREAD');
-      await delay(LOST_MS);
+      await delay(BEFORE_MS);
       primary?.signal('SIGKILL');
       await promote(replica);
       pointTo(portOf(replica));
@@ -58,10 +67,11 @@ export const asynchronousScenarios: ClusterScenario[] = [
 ];
 
 export const semiSynchronousScenarios: ClusterScenario[] = [
+  plannedSwitch('semi-synchronous'),
   {
     name: 'semi-synchronous replica: kill -9 of the primary, the replica is promoted',
     fault: async ({ nodes: [primary, replica] }, { pointTo }) => {
-      await delay(LOST_MS);
+      await delay(BEFORE_MS);
       primary?.signal('SIGKILL');
       await promote(replica);
       pointTo(portOf(replica));
@@ -69,6 +79,36 @@ export const semiSynchronousScenarios: ClusterScenario[] = [
     },
   },
 ];
+
+function plannedSwitch(kind: string): ClusterScenario {
+  return {
+    name: `${kind} replica: a planned switch: the primary is made read-only, the replica promoted, and the host name moves 2 s later`,
+    alsoExpected: 'no connection to the old primary remains open',
+    fault: switchOver,
+  };
+}
+
+async function switchOver({ nodes: [primary, replica] }: Cluster, { pointTo }: Forwarder): Promise<Measurement> {
+  await delay(BEFORE_MS);
+  await primary?.run('SET GLOBAL super_read_only = ON');
+  const committed = await primary?.value('SELECT @@global.gtid_executed');
+  await replica?.value(`SELECT WAIT_FOR_EXECUTED_GTID_SET('${committed}')`);
+  await promote(replica);
+  await delay(MOVE_AFTER_MS);
+  const countClients = async () => Number(await primary?.value(CLIENTS));
+  const before = await countClients();
+  pointTo(portOf(replica));
+  const movedAt = performance.now();
+  let after = before;
+  while (after > 0 && performance.now() - movedAt < LEAVE_MS) {
+    await delay(100);
+    after = await countClients();
+  }
+  return {
+    measured: `connections to the old primary: ${before} before the move, ${after} ${seconds(performance.now() - movedAt)} after it`,
+    checks: { 'no connection to the old primary remains': after === 0 },
+  };
+}
 
 /** Applies what the replica has received, and makes it the primary. */
 async function promote(replica: ClusterNode | undefined): Promise<void> {
