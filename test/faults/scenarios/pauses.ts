@@ -56,6 +56,16 @@ export const pauses: ScenarioGroup[] = [
   {
     scenarios: [
       {
+        name: 'paused for 25 s while the response arrives, without a grace period; another replica takes over',
+        expected:
+          'lost while it is paused, with the reason rotation_lost; its late response recovers the connection: served, and the tokens can be refreshed',
+        run: pauseUntilLoss,
+      },
+    ],
+  },
+  {
+    scenarios: [
+      {
         name: 'paused for 25 s while it saves a response; another replica has callers meanwhile',
         expected: 'the response is saved: one token call, only 503 until then, served afterwards',
         run: pauseDuringSave,
@@ -127,6 +137,38 @@ async function pauseUntilTakeover(environment: TestEnvironment): Promise<Measure
     checks: {
       'two token calls': tokenCalls === 2,
       'calls return only 503 and 200': haveStatus(results, 503, 200),
+      'the tokens can be refreshed': haveStatus(refreshed, 200),
+    },
+  };
+}
+
+async function pauseUntilLoss(environment: TestEnvironment): Promise<Measurement> {
+  const [paused, other] = environment.replicas;
+  await environment.connectExpired();
+  const release = environment.simulator.hold({ on: 'token', kind: 'slow_after' });
+  const waiting = call(paused);
+  await environment.untilTokenCalls(1);
+  process.kill(paused.pid, 'SIGSTOP');
+  release();
+  const traffic = environment.startTraffic({ replicas: [other], callers: 2 });
+  const lostMs = await traffic.untilStatus(409);
+  const { reason } = await environment.status();
+  await delay(Math.max(0, LONG_PAUSE_MS - lostMs));
+  process.kill(paused.pid, 'SIGCONT');
+  const continuedAt = Date.now();
+  const late = await waiting;
+  const servedMs = await traffic.untilStatus(200, continuedAt);
+  const results = await traffic.stop();
+  const { tokenCalls } = environment;
+  await environment.setTimeLeft(-60);
+  const refreshed = await Promise.all([call(other), call(paused)]);
+  return {
+    measured: `${countByStatus(results)}; ${reason} after ${seconds(lostMs)}; token calls: ${tokenCalls}; the paused call ${late.status}; served ${seconds(servedMs)} after it continued; refreshed again: ${countByStatus(refreshed)}`,
+    checks: {
+      'lost with the reason rotation_lost': reason === 'rotation_lost',
+      'two token calls': tokenCalls === 2,
+      'calls return only 503, 409 and 200': haveStatus(results, 503, 409, 200),
+      'connected again': (await environment.status()).connected,
       'the tokens can be refreshed': haveStatus(refreshed, 200),
     },
   };
