@@ -225,7 +225,7 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'recover a lost connection by one token call',
   },
   {
-    fault: 'migrations start on two nodes at once',
+    fault: 'migrations start in two processes at once, on one server',
     file: 'test/db/migrations.test.ts',
     title: 'run once if two processes start at once',
   },

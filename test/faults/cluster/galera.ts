@@ -11,6 +11,7 @@ import { closedPort } from '../../support/tcp-relay.ts';
 import { until } from '../../support/until.ts';
 import { type Cluster, type ClusterOperations, type ClusterOptions, portOf } from './cluster.ts';
 import type { ClusterScenario } from './cluster-scenario.ts';
+import { migrateOnAllNodes } from './migrating.ts';
 
 const PROVIDER = '/usr/lib/galera/libgalera_smm.so';
 export const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
@@ -108,6 +109,12 @@ export const galeraClocks: ClusterScenario = {
   skewSeconds: 30,
   isOnAllNodes: true,
   fault: async () => void (await delay(20_000)),
+};
+
+export const galeraMigrations: ClusterScenario = {
+  name: 'Galera: migrations start on three nodes at once, on an empty database',
+  expected: 'none fails; each migration is recorded once, and every node has the tables of a single start',
+  measure: migrateOnAllNodes,
 };
 
 const INSTALL = ['--auth-root-authentication-method=normal', '--skip-test-db'];

@@ -4,7 +4,7 @@ import type { ScenarioResult } from '../scenario.ts';
 import type { Cluster, ClusterOptions } from './cluster.ts';
 import { type ClusterScenario, toScenario } from './cluster-scenario.ts';
 import { startForwarder } from './forwarder.ts';
-import { FAKETIME, galera, galeraClocks, missingForGalera, startGalera } from './galera.ts';
+import { FAKETIME, galera, galeraClocks, galeraMigrations, missingForGalera, startGalera } from './galera.ts';
 import { groupReplication, startGroup } from './group-replication.ts';
 import { missingForMysql } from './mysql-servers.ts';
 import { nodeScenarios } from './node-scenarios.ts';
@@ -26,7 +26,11 @@ interface Kind {
 }
 
 const KINDS: Kind[] = [
-  { start: startGalera, missing: missingForGalera, scenarios: [...nodeScenarios(galera), galeraClocks] },
+  {
+    start: startGalera,
+    missing: missingForGalera,
+    scenarios: [...nodeScenarios(galera), galeraClocks, galeraMigrations],
+  },
   { start: startGroup, missing: missingForMysql, scenarios: nodeScenarios(groupReplication) },
   { start: () => startPair(false), missing: missingForMysql, scenarios: asynchronousScenarios },
   { start: () => startPair(true), missing: missingForMysql, scenarios: semiSynchronousScenarios },
