@@ -139,6 +139,7 @@ describe('npm run connections, in error', () => {
         stderr: 'Not verified: a (unavailable), b (unavailable), c (unavailable), 1 not reached: run it again.\n',
       });
       for (const organization of ['a', 'b', 'c', 'd']) await harness.deactivate(organization);
+      await harness.endBackOffs();
       expect(await operator.run('recover')).toMatchObject({
         code: 1,
         stderr: '4 were not tried to the end: run it again later.\n',

@@ -160,12 +160,14 @@ describe('npm run connections', () => {
     expect((await operator.run('recover', 'alive')).stdout).toBe('alive is not lost.\n');
     const dead = await operator.run('recover', 'dead');
     expect([dead.code, dead.stderr]).toEqual([1, expect.stringMatching(/^dead was not recovered: .* rejected.*\n$/)]);
+    await harness.endBackOffs();
     const all = await operator.run('recover');
     expect([all.code, all.stdout]).toEqual([
       0,
       expect.stringMatching(/^Recovered 1 of 2 lost connections; 1 rejected/),
     ]);
     expect(await harness.activeRows('also')).toHaveLength(1);
+    await harness.endBackOffs();
     harness.simulator.fail({ on: 'token', kind: 'status', status: 503 });
     const down = await operator.run('recover');
     expect([down.code, down.stderr]).toEqual([1, '1 were not tried to the end: run it again later.\n']);
