@@ -148,6 +148,6 @@ function toJobOutcome(result: RefreshResult): JobOutcome {
     case 'deferred':
       return 'skipped';
     case 'failed':
-      return isProviderDown(result) ? 'provider_down' : 'done';
+      return isProviderDown(result.error) ? 'provider_down' : 'done';
   }
 }

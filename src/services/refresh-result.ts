@@ -18,8 +18,8 @@ export type RefreshResult =
 export const DEFERRED = { outcome: 'deferred', cause: 'provider_unavailable' } as const;
 
 /** True if the provider failed in a way that the refresh of any other connection would meet as well. */
-export function isProviderDown(result: RefreshResult): boolean {
-  return result.outcome === 'failed' && !['rejected', 'request_rejected'].includes(result.error.failure);
+export function isProviderDown({ failure }: ProviderError): boolean {
+  return failure !== 'rejected' && failure !== 'request_rejected';
 }
 
 /** A refresh's result, as the connection's current row shows it. */

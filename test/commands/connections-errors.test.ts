@@ -147,6 +147,26 @@ describe('npm run connections, in error', () => {
       expect(harness.refreshes()).toBe(6);
     });
 
+    it('reach the connections behind those whose token was sent just now', async () => {
+      for (const organization of ['a', 'b', 'c', 'd']) {
+        await harness.connect(organization);
+        await harness.deactivate(organization);
+      }
+      for (const organization of ['a', 'b', 'c']) {
+        await harness.set(organization, { next_refresh_attempt_at: new Date(Date.now() + 3_600_000) });
+      }
+      expect(await operator.run('recover')).toEqual({
+        code: 1,
+        stdout: expect.stringMatching(/^Recovered 1 of 4 lost connections; 0 rejected again/),
+        stderr: '3 were not tried to the end: run it again later.\n',
+      });
+      expect(await operator.run('recover', 'a')).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^a was not recovered: its token was sent without success just now/),
+      });
+      expect(harness.refreshes()).toBe(1);
+    });
+
     it('reach the connections behind those of one company that is throttled', async () => {
       for (const organization of ['a', 'b', 'c']) await harness.connect(organization, '60');
       await harness.connect('d', '61');

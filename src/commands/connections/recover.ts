@@ -1,29 +1,27 @@
 import type { LostConnection, OrganizationId } from '../../models/connection.ts';
-import { isProviderDown } from '../../services/refresh-result.ts';
 import { CommandError } from '../command-error.ts';
 import { keyOf, organizationArgument, type SystemOption, systemVerb } from './arguments.ts';
 import { findConnection } from './find-connection.ts';
 import { forEachConnection, type WorkOutcome } from './for-each-connection.ts';
 import { plural, printLine } from './output.ts';
+import { REFRESH_EXPLANATIONS, REFRESH_OUTCOMES, type RefreshFailure, toRefreshFailure } from './refresh-failure.ts';
 import { type OperatorServices, withServices } from './resources.ts';
 
 /** How one recovery ended, as the reason that it did not succeed; absent if it did. */
-type Failure = 'rejected' | 'unrecoverable' | 'unavailable' | 'request_rejected' | 'ended';
+type Failure = 'rejected' | 'unrecoverable' | 'ended' | RefreshFailure;
 
 const OUTCOMES: Record<Failure, WorkOutcome> = {
   rejected: 'done',
   unrecoverable: 'skipped',
-  unavailable: 'provider_down',
-  request_rejected: 'done',
   ended: 'done',
+  ...REFRESH_OUTCOMES,
 };
 
 const EXPLANATIONS: Record<Failure, string> = {
   rejected: 'its refresh token is still rejected: the user must connect again',
   unrecoverable: 'its refresh token has expired or was deleted: the user must connect again',
-  unavailable: 'the provider is not available, or rejects this service: try again later',
-  request_rejected: 'the provider rejects the request itself, which a repetition does not change',
   ended: 'it was disconnected or replaced meanwhile, see `events`',
+  ...REFRESH_EXPLANATIONS,
 };
 
 /** `recover`: retries lost connections. */
@@ -46,7 +44,7 @@ async function recoverOne(services: OperatorServices, organization: Organization
 }
 
 async function recoverAll(services: OperatorServices, { system }: SystemOption): Promise<void> {
-  const failures = { rejected: 0, unrecoverable: 0, unavailable: 0, request_rejected: 0, ended: 0 };
+  const failures = { rejected: 0, unrecoverable: 0, ended: 0, unavailable: 0, deferred: 0, request_rejected: 0 };
   const failed: string[] = [];
   let recovered = 0;
   const lost = { system, state: 'lost' } as const;
@@ -62,7 +60,7 @@ async function recoverAll(services: OperatorServices, { system }: SystemOption):
     `Recovered ${recovered} of ${plural(total, 'lost connection')}; ${failures.rejected} rejected again, ${failures.unrecoverable} without a usable token, ${failures.ended} ended meanwhile.`,
   );
   failed.push(...faulty);
-  const untried = total - done + failures.unavailable;
+  const untried = total - done + failures.unavailable + failures.deferred;
   const problems = [
     ...(failed.length > 0 ? [`Not recovered: ${failed.join(', ')}.`] : []),
     ...(untried > 0 ? [`${untried} were not tried to the end: run it again later.`] : []),
@@ -81,9 +79,8 @@ async function recover({ tokenManager, clock }: OperatorServices, lost: LostConn
     case 'ended':
       return 'ended';
     case 'deferred':
-      return 'unavailable';
+      return toRefreshFailure(result);
     case 'failed':
-      if (result.error.failure === 'rejected') return 'rejected';
-      return isProviderDown(result) ? 'unavailable' : 'request_rejected';
+      return result.error.failure === 'rejected' ? 'rejected' : toRefreshFailure(result);
   }
 }

@@ -1,29 +1,21 @@
 import type { ActiveConnection, OrganizationId } from '../../models/connection.ts';
-import { isProviderDown } from '../../services/refresh-result.ts';
 import { CommandError } from '../command-error.ts';
 import { keyOf, organizationArgument, type SystemOption, systemVerb } from './arguments.ts';
 import { findConnection } from './find-connection.ts';
 import { forEachConnection, type WorkOutcome } from './for-each-connection.ts';
 import { describeCompany, plural, printLine } from './output.ts';
+import { REFRESH_EXPLANATIONS, REFRESH_OUTCOMES, type RefreshFailure, toRefreshFailure } from './refresh-failure.ts';
 import { type OperatorServices, withServices } from './resources.ts';
 
 /** Why one verification did not succeed. */
-type Failure = 'lost' | 'denied' | 'unavailable' | 'deferred' | 'request_rejected';
+type Failure = 'lost' | 'denied' | RefreshFailure;
 
-const OUTCOMES: Record<Failure, WorkOutcome> = {
-  lost: 'done',
-  denied: 'done',
-  unavailable: 'provider_down',
-  deferred: 'skipped',
-  request_rejected: 'done',
-};
+const OUTCOMES: Record<Failure, WorkOutcome> = { lost: 'done', denied: 'done', ...REFRESH_OUTCOMES };
 
 const EXPLANATIONS: Record<Failure, string> = {
   lost: 'it is lost or has ended, see `events`',
   denied: 'its grant is alive, but the provider denies access to the company',
-  unavailable: 'the provider is not available, or rejects this service: try again later',
-  deferred: 'it was refreshed without success just now: try again later',
-  request_rejected: 'the provider rejects the request itself, which a repetition does not change',
+  ...REFRESH_EXPLANATIONS,
 };
 
 /** `verify`: finds out whether connections are alive. */
@@ -71,8 +63,7 @@ async function verify(
 ): Promise<Failure | undefined> {
   const result = await tokenManager.refresh(connection);
   if (result.outcome === 'ended') return 'lost';
-  if (result.outcome === 'deferred') return result.cause === 'provider_error' ? 'unavailable' : 'deferred';
-  if (result.outcome === 'failed') return isProviderDown(result) ? 'unavailable' : 'request_rejected';
+  if (result.outcome !== 'current') return toRefreshFailure(result);
   // Any other denial may come from a wrong QBO_ENVIRONMENT here, and is left to the worker.
   switch (await verifier.verifyCompany(result.connection, ({ details }) => details.status === 401)) {
     case 'verified':
