@@ -25,6 +25,8 @@ export interface SoakEnvironment {
   ports: Record<'QuickBooks' | 'MySQL' | 'Redis', number>;
 }
 
+/** So short that each connection is refreshed every few minutes. */
+export const ACCESS_TOKEN_SECONDS = 600;
 const REPLICAS = 2;
 const API_KEY = 'soak-key-0123456789-0123456789-abcdef';
 const HEADERS = { authorization: `Bearer ${API_KEY}` };
@@ -53,7 +55,7 @@ export async function withSoakEnvironment<T>(
     const organizations = Array.from({ length: companies }, (_, index) => `org-${index + 1}`);
     const names = Object.fromEntries(organizations.map((organization) => [realmOf(organization), organization]));
     const quickbooks = await start(
-      { COMPANIES: JSON.stringify(names) },
+      { COMPANIES: JSON.stringify(names), ACCESS_TOKEN_SECONDS: String(ACCESS_TOKEN_SECONDS) },
       { args: ['--import', import.meta.resolve('tsx'), projectFile('bench/soak/quickbooks.ts')] },
     );
     const variables = variablesOf(database.url, redis.url, quickbooks);

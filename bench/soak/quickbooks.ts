@@ -4,16 +4,13 @@ import { Lateness } from './lateness.ts';
 
 // Intuit in a process of its own, so that nothing else delays the calls that it counts.
 
-/** So short that each connection is refreshed every few minutes. */
-const ACCESS_TOKEN_SECONDS = 600;
-
 const lateness = new Lateness();
-const { HOST = '127.0.0.1', PORT, COMPANIES = '{}' } = process.env;
+const { HOST = '127.0.0.1', PORT, COMPANIES = '{}', ACCESS_TOKEN_SECONDS } = process.env;
 const { origin } = await startIntuitSimulator({
   host: HOST,
   port: Number(PORT),
   companies: JSON.parse(COMPANIES),
-  accessTokenSeconds: ACCESS_TOKEN_SECONDS,
+  accessTokenSeconds: Number(ACCESS_TOKEN_SECONDS),
   limits: INTUIT_LIMITS,
   keptCalls: 0,
   lateMs: () => lateness.ms,

@@ -1,3 +1,4 @@
+import { ACCESS_TOKEN_SECONDS } from './environment.ts';
 import { memoryTrend, type Peer, type Sample } from './samples.ts';
 
 /** What a run measured. */
@@ -29,8 +30,6 @@ const TOLERANCE = 1.1;
 const ROWS = 12;
 /** 429 is this service's own, for calls beyond the limits. */
 const EXPECTED_OUTCOMES = ['200', '429', 'left'];
-/** An access token lives for so long in the soak test. */
-const REFRESH_MINUTES = 10;
 
 /** What must hold, with a description of each. */
 export function checks(result: SoakResult): [description: string, isMet: boolean][] {
@@ -39,7 +38,7 @@ export function checks(result: SoakResult): [description: string, isMet: boolean
     ['memory is flat', result.samples.every((samples) => isFlat(memoryTrend(samples)))],
     ['no connection to callers or QuickBooks remains', result.afterwards.every(isClosed)],
     ['no failed call', [...result.outcomes.keys()].every((outcome) => EXPECTED_OUTCOMES.includes(outcome))],
-    ['all connections refreshed', result.refreshes >= result.companies * Math.floor(result.minutes / REFRESH_MINUTES)],
+    ['all connections refreshed', result.refreshes >= result.companies * lifetimes(result.minutes)],
   ];
 }
 
@@ -87,6 +86,11 @@ function timeline(samples: Sample[][]): string {
     return [`| ${[(seconds / 60).toFixed(0), ...cells].join(' | ')} |`];
   });
   return [`| ${head.join(' | ')} |`, `|${head.map(() => '---:|').join('')}`, ...rows].join('\n');
+}
+
+/** How many access tokens expire one after the other in this time. */
+function lifetimes(minutes: number): number {
+  return Math.floor((minutes * 60) / ACCESS_TOKEN_SECONDS);
 }
 
 function isFlat({ first, last }: { first: number; last: number }): boolean {

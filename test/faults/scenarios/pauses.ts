@@ -128,12 +128,7 @@ async function pauseBeforeResponse(environment: TestEnvironment, pause: Pause): 
 
 async function pauseUntilTakeover(environment: TestEnvironment): Promise<Measurement> {
   const [paused, other] = environment.replicas;
-  await environment.connectExpired();
-  const release = environment.simulator.hold({ on: 'token', kind: 'slow_after' });
-  const waiting = call(paused);
-  await environment.untilTokenCalls(1);
-  process.kill(paused.pid, 'SIGSTOP');
-  release();
+  const { waiting } = await pauseWithResponse(environment);
   const traffic = environment.startTraffic({ replicas: [other], callers: 2 });
   const servedMs = await traffic.untilStatus(200);
   await delay(Math.max(0, LONG_PAUSE_MS - servedMs));
@@ -153,15 +148,22 @@ async function pauseUntilTakeover(environment: TestEnvironment): Promise<Measure
   };
 }
 
-/** Pauses a replica that has a response until the other one has sent the old token, and lets it continue. */
-async function pausePastTakeover(environment: TestEnvironment) {
-  const [paused, other] = environment.replicas;
+/** Pauses the first replica before it reads the response to its refresh, for which a caller waits. */
+async function pauseWithResponse(environment: TestEnvironment) {
+  const [paused] = environment.replicas;
   await environment.connectExpired();
   const release = environment.simulator.hold({ on: 'token', kind: 'slow_after' });
   const waiting = call(paused);
   await environment.untilTokenCalls(1);
   process.kill(paused.pid, 'SIGSTOP');
   release();
+  return { waiting };
+}
+
+/** Pauses a replica that has a response until the other one has sent the old token, and lets it continue. */
+async function pausePastTakeover(environment: TestEnvironment) {
+  const [paused, other] = environment.replicas;
+  const { waiting } = await pauseWithResponse(environment);
   const traffic = environment.startTraffic({ replicas: [other], callers: 2 });
   const lostMs = await traffic.untilStatus(409);
   const { reason } = await environment.status();
