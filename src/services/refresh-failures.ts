@@ -64,8 +64,9 @@ export class RefreshFailures {
         ? this.handleRejection(connection, error)
         : this.handleFailure(connection, lease, error);
     }
-    const backOffMs = this.backOffMs(1, error); // other workers may wait for the lease, to recover the connection as well
-    await this.releaseLease(connection, lease, { error, backOffMs, failures: connection.refresh.failures });
+    // Other workers may wait for the lease, to recover the connection as well.
+    const failures = connection.refresh.failures + 1;
+    await this.releaseLease(connection, lease, { error, backOffMs: this.backOffMs(failures, error), failures });
     return { outcome: 'failed', error };
   }
 

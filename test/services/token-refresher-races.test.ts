@@ -78,10 +78,11 @@ describeEachDatabase('token refreshers of several replicas', (createDatabase) =>
   });
 
   it.each([
-    ['is rejected', new ProviderError('rejected', { status: 400, reason: 'invalid_grant' })],
-    ['times out', new ProviderError('unavailable', { reason: 'timeout', isTimeout: true, isOutcomeUnknown: true })],
-    ['is throttled', new ProviderError('unavailable', { status: 429, reason: 'throttled', retryAfterSeconds: 60 })],
-  ])('send the token of a lost connection once if the call %s', async (_, error) => {
+    ['is rejected', 'rejected', { status: 400, reason: 'invalid_grant' }],
+    ['times out', 'unavailable', { reason: 'timeout', isTimeout: true, isOutcomeUnknown: true }],
+    ['is throttled', 'unavailable', { status: 429, reason: 'throttled' }],
+  ] as const)('send the token of a lost connection once if the call %s', async (_, failure, details) => {
+    const error = new ProviderError(failure, { ...details, retryAfterSeconds: 600 }); // longer than this test takes
     await harness.connect('still_lost');
     await harness.lose('still_lost');
     const lost = (await harness.home.tokens.findCurrent(harness.key('still_lost'))) as LostConnection;
@@ -94,6 +95,8 @@ describeEachDatabase('token refreshers of several replicas', (createDatabase) =>
     await Promise.all(workers.map(({ tokenManager }) => tokenManager.recover(lost)));
     expect(calls).toBe(1);
     expect(await harness.row('still_lost')).toMatchObject({ is_active: 0, refresh_lease_owner: null });
+    const late = { owner: 'one that read the row before', nextMaintenanceAt: fromNow(0) };
+    expect(await harness.home.tokens.acquireLease(lost, late)).toBe(false);
   });
 
   it.each(['disconnect', 'reconnect'] as const)(
