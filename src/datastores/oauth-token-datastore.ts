@@ -277,6 +277,8 @@ export class OAuthTokenDatastore {
   /** Disconnect: ends the organization's current connection. Returns undefined if there is none. */
   async disconnect(key: ConnectionKey, actor: string): Promise<EndedConnection | undefined> {
     return this.session.transaction(async (trx) => {
+      // A write, even if there is no connection: a primary that was demoted rejects it, but returns what it has to a read.
+      await trx('oauth_tokens').where(currentOf(key)).update({ updated_at: this.clock.now() });
       const current = await this.selectCurrent(trx, key);
       if (!current) return undefined;
       await this.end(trx, current, 'disconnected');

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { EndedConnection } from '../../src/datastores/oauth-token-datastore.ts';
 import type {
   Ciphertext,
@@ -9,8 +9,8 @@ import type {
   OrganizationId,
   RealmId,
 } from '../../src/models/connection.ts';
-import { describeEachDatabase } from '../support/databases.ts';
-import { HOURS, SECONDS, useHarness } from '../support/harness.ts';
+import { createSqlite, describeEachDatabase } from '../support/databases.ts';
+import { codeOf, HOURS, SECONDS, useHarness } from '../support/harness.ts';
 import { rowOf } from '../support/rows.ts';
 
 const TOKENS: EncryptedTokens = {
@@ -224,4 +224,14 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase) => {
       ...changes,
     };
   }
+});
+
+describe('OAuthTokenDatastore on a database that accepts no writes', () => {
+  const harness = useHarness(createSqlite, { isolated: true });
+
+  it('disconnects nothing, although it finds no connection: a primary that was demoted may lack it', async () => {
+    await harness.home.session.knex.raw('PRAGMA query_only = ON');
+    const disconnected = harness.home.tokens.disconnect(harness.key('acme'), 'billing');
+    expect(await codeOf(disconnected)).toBe('service_unavailable');
+  });
 });

@@ -4,7 +4,7 @@ import type { Measurement } from '../scenario.ts';
 import type { Cluster, ClusterOperations } from './cluster.ts';
 import type { ClusterScenario } from './cluster-scenario.ts';
 import { expireAllOn } from './connections.ts';
-import { disconnectAtOnce } from './disconnecting.ts';
+import { disconnectAtOnceWhileLate } from './disconnecting.ts';
 import { failBeforeSave } from './kept-responses.ts';
 import { slowDown } from './slow-statements.ts';
 
@@ -56,7 +56,7 @@ export function nodeScenarios({ kind, switchOver, failOver, loseQuorum, lag }: C
       name: `${kind}: connected on one of three nodes, and disconnected at once on another, while one applies late`,
       isOnAllNodes: true,
       expected: 'every connection is disconnected, and its grant revoked',
-      measure: disconnectAtOnce,
+      measure: disconnectAtOnceWhileLate,
     },
     {
       name: `${kind}: FLUSH TABLES WITH READ LOCK for 35 s on the node in use while 24 responses of Intuit are not saved`,

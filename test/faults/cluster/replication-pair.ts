@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../../support/until.ts';
+import type { TestEnvironment } from '../environment.ts';
 import { seconds } from '../measurements.ts';
 import type { Measurement } from '../scenario.ts';
 import { type Cluster, type ClusterNode, portOf } from './cluster.ts';
 import type { ClusterScenario } from './cluster-scenario.ts';
+import { disconnect, disconnectAtOnce } from './disconnecting.ts';
 import type { Forwarder } from './forwarder.ts';
 import { startMysqlServers } from './mysql-servers.ts';
 
@@ -13,6 +15,8 @@ const BEFORE_MS = 5_000;
 const MOVE_AFTER_MS = 2_000;
 /** What connections to the old primary are given: longer than a pool keeps an idle one, shorter than its maximum age. */
 const LEAVE_MS = 60_000;
+/** What a connection that is in use can be kept, with some time for a busy machine. */
+const MAX_AGE_MS = 45_000;
 const FOREVER_MS = 4_294_967_295;
 const SEMI_SYNCHRONOUS = [
   '--plugin-load-add=semisync_source.so',
@@ -54,6 +58,16 @@ export async function startPair(isSemiSynchronous: boolean): Promise<Cluster> {
 export const asynchronousScenarios: ClusterScenario[] = [
   plannedSwitch('asynchronous'),
   {
+    name: 'asynchronous replica: after a planned switch, connected through one replica, and disconnected at once through another, which has used only the old primary',
+    expected: 'every connection is disconnected, and its grant revoked',
+    measure: disconnectAfterSwitch,
+  },
+  {
+    name: 'asynchronous replica: after a planned switch, connected through one replica, while another only reads, on connections to the old primary',
+    expected: `the other reports it as connected after ${MAX_AGE_MS / 1000} s at the latest`,
+    measure: readAfterSwitch,
+  },
+  {
     name: 'asynchronous replica: kill -9 of the primary, whose last 5 s were not replicated; the replica is promoted',
     fault: async ({ nodes: [primary, replica] }, { pointTo }) => {
       await replica?.run('STOP REPLICA IO_THREAD');
@@ -88,12 +102,45 @@ function plannedSwitch(kind: string): ClusterScenario {
   };
 }
 
-async function switchOver({ nodes: [primary, replica] }: Cluster, { pointTo }: Forwarder): Promise<Measurement> {
+async function disconnectAfterSwitch(
+  environment: TestEnvironment,
+  cluster: Cluster,
+  { pointTo }: Forwarder,
+): Promise<Measurement> {
+  const { nodes } = cluster;
+  for (const replica of environment.replicas) await disconnect(replica, 'none'); // opens a connection
+  await delay(BEFORE_MS); // until its worker has opened those that it needs
+  await demote(cluster);
+  pointTo(portOf(nodes[1]));
+  return disconnectAtOnce(environment, nodes[1]);
+}
+
+async function readAfterSwitch(
+  environment: TestEnvironment,
+  cluster: Cluster,
+  { pointTo }: Forwarder,
+): Promise<Measurement> {
+  const [writing, reading] = environment.replicas;
+  const isConnected = async () => {
+    const response = await fetch(`${reading.origin}/api/v1/oauth/quickbooks/status/org`);
+    const { connected } = (await response.json()) as { connected: boolean };
+    return connected;
+  };
+  await isConnected(); // opens a connection
+  await delay(BEFORE_MS); // until its worker has opened those that it needs
+  await demote(cluster);
+  pointTo(portOf(cluster.nodes[1]));
+  await environment.connect({ replica: writing });
+  const connectedAt = performance.now();
+  await until(isConnected);
+  const ageMs = performance.now() - connectedAt;
+  return { measured: `after ${seconds(ageMs)}`, checks: { 'it is reported in time': ageMs < MAX_AGE_MS } };
+}
+
+async function switchOver(cluster: Cluster, { pointTo }: Forwarder): Promise<Measurement> {
+  const [primary, replica] = cluster.nodes;
   await delay(BEFORE_MS);
-  await primary?.run('SET GLOBAL super_read_only = ON');
-  const committed = await primary?.value('SELECT @@global.gtid_executed');
-  await replica?.value(`SELECT WAIT_FOR_EXECUTED_GTID_SET('${committed}')`);
-  await promote(replica);
+  await demote(cluster);
   await delay(MOVE_AFTER_MS);
   const countClients = async () => Number(await primary?.value(CLIENTS));
   const before = await countClients();
@@ -108,6 +155,14 @@ async function switchOver({ nodes: [primary, replica] }: Cluster, { pointTo }: F
     measured: `connections to the old primary: ${before} before the move, ${after} ${seconds(performance.now() - movedAt)} after it`,
     checks: { 'no connection to the old primary remains': after === 0 },
   };
+}
+
+/** Makes the primary read-only, and the replica the primary once it has applied everything. */
+async function demote({ nodes: [primary, replica] }: Cluster): Promise<void> {
+  await primary?.run('SET GLOBAL super_read_only = ON');
+  const committed = await primary?.value('SELECT @@global.gtid_executed');
+  await replica?.value(`SELECT WAIT_FOR_EXECUTED_GTID_SET('${committed}')`);
+  await promote(replica);
 }
 
 /** Applies what the replica has received, and makes it the primary. */
