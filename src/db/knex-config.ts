@@ -9,9 +9,12 @@ import type { ServerWatch } from './server-watch.ts';
 const ACQUIRE_TIMEOUT_MS = 3_000;
 const BUSY_TIMEOUT_MS = 1_000; // the driver blocks the event loop meanwhile; sessions then retry
 const POOL_SIZE = 10;
-/** After a failover behind the same host name, connections to the previous server end within this time. */
-const MAX_LIFETIME_MS = 300_000;
-const LIFETIME_JITTER_MS = 60_000;
+/**
+ * After a failover behind the same host name, no connection to the previous server is used for longer than this. A demoted
+ * primary rejects writes, but not reads: a process that writes nothing notices only on a new connection.
+ */
+const MAX_LIFETIME_MS = 30_000;
+const LIFETIME_JITTER_MS = 5_000;
 
 /** What distinguishes the service's own connections from those of migrations. */
 interface KnexOptions {

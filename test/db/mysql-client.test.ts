@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { loadDatabaseConfig } from '../../src/config/config.ts';
 import { openSession, type Session } from '../../src/db/session.ts';
 import { systemClock } from '../../src/utils/clock.ts';
@@ -49,6 +49,21 @@ describe('a session on a server that fails', () => {
     const rejected = later.filter(({ connection }) => previous.has(connection));
     expect(rejected.length).toBeLessThanOrEqual(previous.size);
     expect(later.filter(({ connection }) => !previous.has(connection))).toHaveLength(16);
+  });
+
+  it('uses a connection for 35 s at most, since a previous primary does not reject reads', async () => {
+    const read = async () => session.read((db) => db.raw('SELECT the_status'));
+    await read();
+    const now = performance.now();
+    const monotonic = jest.spyOn(performance, 'now').mockReturnValue(now + 29_000);
+    try {
+      await read();
+      monotonic.mockReturnValue(now + 36_000);
+      await read();
+    } finally {
+      monotonic.mockRestore();
+    }
+    expect(connectionsOf(/the_status/)).toEqual([1, 1, 2]);
   });
 
   it.each([1209, 1290, 1792, 1836, 3100])('tries error %i three times, each on a new connection', async (code) => {
