@@ -64,12 +64,15 @@ function nextNoticeAt(expiresAt: Date | undefined, notifiedAt: Date | undefined,
     .find((noticeAt) => noticeAt > (notifiedAt?.getTime() ?? Number.NEGATIVE_INFINITY));
 }
 
-/** Attempts that come late keep their distance: two within one outage count as one. */
+/**
+ * Attempts that come late keep half their distance, since two within one outage count as one; no more, since an attempt whose
+ * response was lost is repaired only within the provider's grace period, which may be a day.
+ */
 function nextOfLost({ reason, lostAt, maintenance: { recoveryAttempts } }: LostFacts, now: Date): Date {
   const recoveryMs = reason === 'refresh_token_expired' ? undefined : RECOVERY_MS[recoveryAttempts];
   if (recoveryMs === undefined) return purgeAt({ lostAt });
   const distanceMs = recoveryMs - (RECOVERY_MS[recoveryAttempts - 1] ?? 0);
-  return new Date(Math.max(lostAt.getTime() + recoveryMs, now.getTime() + distanceMs));
+  return new Date(Math.max(lostAt.getTime() + recoveryMs, now.getTime() + distanceMs / 2));
 }
 
 /** True if the refresh token would expire unused, or may have been replaced by one that was never received. */

@@ -110,9 +110,15 @@ describe('the next maintenance of a lost connection', () => {
       30 * DAYS,
     ],
     [
-      '5 hours after a second recovery that came a week late',
+      '2.5 hours after a second recovery that came a week late',
       { attempts: 2, lateBy: 7 * DAYS },
-      7 * DAYS + 5 * 60 * MINUTES,
+      7 * DAYS + 150 * MINUTES,
+    ],
+    [
+      // before the end of a day's grace period that began with the first recovery, whose response was lost
+      '24 hours after the loss although the third recovery came late',
+      { attempts: 3, lateBy: 400 * MINUTES },
+      1 * DAYS,
     ],
     [
       '30 days after the loss although the last recovery came a week late',
