@@ -1,14 +1,17 @@
 import { expect, it } from '@jest/globals';
 import { DatabaseNode } from './database-node.ts';
 import type { StoredConnection } from './implementation.ts';
-import { Provider } from './provider.ts';
+import { AUTHORIZATION_MS, Provider } from './provider.ts';
 import { Random } from './random.ts';
 import { Recorder } from './recorder.ts';
 import { Replica } from './replica.ts';
 import { DAY, HOUR, MINUTE, VirtualTime } from './virtual-time.ts';
 
-/** A connection that is marked as lost after an hour, although the provider still accepts its refresh token. */
-async function falselyRejected() {
+/**
+ * A connection that is marked as lost after an hour, although the provider still accepts its refresh token.
+ * @param leftMs until its five-year limit
+ */
+async function falselyRejected({ leftMs = AUTHORIZATION_MS } = {}) {
   const time = new VirtualTime(0);
   const provider = new Provider({
     now: () => time.now,
@@ -18,7 +21,7 @@ async function falselyRejected() {
   });
   const random = new Random(1);
   const replica = new Replica({ name: 'a', time, random, skewMs: 0, node: new DatabaseNode(time, random) });
-  const response = provider.exchange(provider.consent('company'), replica);
+  const response = provider.exchange(provider.consent('company', leftMs - AUTHORIZATION_MS), replica);
   if (!response) throw new Error('the code was rejected');
   const stored: StoredConnection = { ...response, isActive: false };
   const recorder = new Recorder({ time, provider, read: async () => stored, onChange: () => undefined });
@@ -62,4 +65,11 @@ it('attributes a false rejection to the end of the grant if it ended before it c
   provider.revokeByUser('company');
   recorder.finalizeLoss('organization');
   expect(causes()).toEqual(['revoked in QuickBooks']);
+});
+
+it('attributes a false rejection to the five-year limit if it passed before it could be recovered, although nothing calls', async () => {
+  const { time, recorder, causes } = await falselyRejected({ leftMs: 6 * HOUR });
+  await time.run(DAY);
+  recorder.finalizeLoss('organization');
+  expect(causes()).toEqual(['five-year limit']);
 });

@@ -97,7 +97,8 @@ export class Recorder {
     const loss = this.pending.get(organizationId);
     if (!loss) return;
     this.pending.delete(organizationId);
-    const end = provider.familyOf(loss.stored.refreshToken)?.end;
+    const family = provider.familyOf(loss.stored.refreshToken);
+    const end = family && provider.endOf(family); // its limit may have passed without a call
     const hasEndedSince = end && end.reason !== 'new consent' && end.at < loss.at + RECOVERY_MS;
     if (loss.classification.isAlive && hasEndedSince) {
       // It was lost because of a false rejection, and the grant ended before it could be recovered.
