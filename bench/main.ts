@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { writeSection } from './documentation.ts';
+import { writeSection } from '../test/support/documentation.ts';
 import { type BenchmarkEnvironment, withEnvironment } from './environment.ts';
 import { measureFernet } from './fernet.ts';
 import { closedLoop, openLoop, type Round, type Target } from './load.ts';

@@ -118,6 +118,16 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'loses no statement in a planned failover, and uses no connection to the previous primary again',
   },
   {
+    fault: 'a primary was demoted, and only reads reach it',
+    file: 'test/db/mysql-client.test.ts',
+    title: 'uses a connection for 35 s at most, since a previous primary does not reject reads',
+  },
+  {
+    fault: 'a primary was demoted, and lacks the connection to disconnect',
+    file: 'test/datastores/oauth-token-datastore.test.ts',
+    title: 'disconnects nothing, although it finds no connection: a primary that was demoted may lack it',
+  },
+  {
     fault: 'a transaction cannot be begun, committed or rolled back',
     file: 'test/db/mysql-client.test.ts',
     title: 'closes a connection whose %s failed',

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { withProgressBar } from '../../src/commands/progress-bar.ts';
-import { writeSection } from './documentation.ts';
+import { writeSection } from '../support/documentation.ts';
 import { asTable, figures } from './report.ts';
 import { SHARD_SIZE, type ShardResult } from './shard.ts';
 import { sumOf } from './totals.ts';

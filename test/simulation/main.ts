@@ -1,6 +1,6 @@
 import { appendFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { writeSection } from './documentation.ts';
+import { writeSection } from '../support/documentation.ts';
 import { simulateLong } from './long-run.ts';
 import { openNaive } from './naive.ts';
 import { asMarkdown, asText, type Comparison, failureDetails, figures } from './report.ts';
