@@ -22,6 +22,8 @@ interface Effects {
 export class FaultInjector {
   databaseOutageEndsAt = 0;
   private providerOutage: { kind: ProviderOutage; endsAt: number } | undefined;
+  /** Oldest first: when the provider accepted no valid token, or not every one. */
+  private readonly outages: { from: number; until: number }[] = [];
   private readonly refreshFaults: RefreshFault[] = [];
   private readonly time: VirtualTime;
   private readonly effects: Effects;
@@ -36,7 +38,22 @@ export class FaultInjector {
   }
 
   startProviderOutage(kind: ProviderOutage, endsAt: number): void {
+    const { now } = this.time;
+    const replaced = this.outages.at(-1);
+    if (replaced) replaced.until = Math.min(replaced.until, now);
+    if (kind !== 'slow') this.outages.push({ from: now, until: endsAt });
     this.providerOutage = { kind, endsAt };
+  }
+
+  /** The longest time without an outage of the provider since an instant, in milliseconds. */
+  longestServiceSince(instant: number): number {
+    let longest = 0;
+    let from = instant;
+    for (const outage of this.outages) {
+      longest = Math.max(longest, outage.from - from);
+      from = Math.max(from, outage.until);
+    }
+    return Math.max(longest, this.time.now - from);
   }
 
   startDatabaseOutage(endsAt: number): void {

@@ -14,7 +14,7 @@ export const UNAVOIDABLE_CAUSES = [
   'process paused for longer than the lease before the save',
   'node lagged for longer than the lease before the save',
   'new consent that could not be stored',
-  'rejected falsely while the user was connecting again',
+  'rejected falsely until the user connected again',
 ] as const;
 
 /** Why a connection was lost, by the provider's own state. */

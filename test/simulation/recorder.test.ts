@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { DatabaseNode } from './database-node.ts';
+import { FaultInjector } from './fault-injector.ts';
 import type { StoredConnection } from './implementation.ts';
 import { AUTHORIZATION_MS, Provider } from './provider.ts';
 import { Random } from './random.ts';
@@ -24,12 +25,19 @@ async function falselyRejected({ leftMs = AUTHORIZATION_MS } = {}) {
   const response = provider.exchange(provider.consent('company', leftMs - AUTHORIZATION_MS), replica);
   if (!response) throw new Error('the code was rejected');
   const stored: StoredConnection = { ...response, isActive: false };
-  const recorder = new Recorder({ time, provider, read: async () => stored, onChange: () => undefined });
+  const faults = new FaultInjector(time, { crash: () => undefined, lag: () => undefined });
+  const recorder = new Recorder({
+    time,
+    provider,
+    read: async () => stored,
+    longestServiceSince: (instant) => faults.longestServiceSince(instant),
+    onChange: () => undefined,
+  });
   await time.run(HOUR);
   recorder.recordLoss('organization', 'rotation_lost');
   await time.run(HOUR + 1);
   const causes = () => recorder.losses.map(({ classification }) => classification.cause);
-  return { time, provider, replica, recorder, causes };
+  return { time, provider, faults, recorder, causes };
 }
 
 it('counts a false rejection as avoidable if the user connected again because of it', async () => {
@@ -43,13 +51,34 @@ it('counts a false rejection as unavoidable if the user was connecting again bef
   const { time, recorder, causes } = await falselyRejected();
   await time.run(HOUR + 20 * MINUTE);
   recorder.finalizeLoss('organization', 30 * MINUTE);
-  expect(causes()).toEqual(['rejected falsely while the user was connecting again']);
+  expect(causes()).toEqual(['rejected falsely until the user connected again']);
 });
 
 it('counts a false rejection as avoidable if there was time to recover, even if the user was connecting', async () => {
   const { time, recorder, causes } = await falselyRejected();
   await time.run(3 * DAY);
   recorder.finalizeLoss('organization', 30 * MINUTE);
+  expect(causes()).toEqual(['avoidable']);
+});
+
+it('counts a false rejection as unavoidable if the provider was down until the user connected again days later', async () => {
+  const { time, faults, recorder, causes } = await falselyRejected();
+  await time.run(HOUR + 30 * MINUTE);
+  faults.startProviderOutage('unavailable', 5 * DAY);
+  await time.run(4 * DAY);
+  faults.startProviderOutage('false_rejections', 4 * DAY + HOUR);
+  await time.run(4 * DAY + 90 * MINUTE);
+  recorder.finalizeLoss('organization', 3 * DAY);
+  expect(causes()).toEqual(['rejected falsely until the user connected again']);
+});
+
+it('counts a false rejection as avoidable if the provider was up for an hour before the user connected again', async () => {
+  const { time, faults, recorder, causes } = await falselyRejected();
+  faults.startProviderOutage('refusing', DAY);
+  await time.run(DAY + HOUR);
+  faults.startProviderOutage('hanging', 3 * DAY);
+  await time.run(2 * DAY);
+  recorder.finalizeLoss('organization', 30 * HOUR);
   expect(causes()).toEqual(['avoidable']);
 });
 

@@ -11,6 +11,8 @@ const MAX_LINES = 60;
  * late attempts keep their distance.
  */
 const RECOVERY_MS = 48 * HOUR;
+/** More attempts than one in this time would burden the provider: it cannot be expected to recover in a shorter one. */
+const ATTEMPT_MS = HOUR;
 /** The reasons that are correct if the provider rejects a valid token. */
 const REJECTION_REASONS: LossReason[] = ['authorization_revoked', 'rotation_lost'];
 
@@ -31,6 +33,8 @@ interface RecorderOptions {
   time: VirtualTime;
   provider: Provider;
   read: (organizationId: string) => Promise<StoredConnection | undefined>;
+  /** The longest time without an outage of the provider since an instant, in milliseconds. */
+  longestServiceSince: (instant: number) => number;
   /** Called when a connection is lost or recovered. */
   onChange: (organizationId: string, isConnected: boolean) => void;
 }
@@ -93,7 +97,7 @@ export class Recorder {
    * @param connectingSince when the user began to connect again
    */
   finalizeLoss(organizationId: string, connectingSince?: number): void {
-    const { provider, time } = this.options;
+    const { provider } = this.options;
     const loss = this.pending.get(organizationId);
     if (!loss) return;
     this.pending.delete(organizationId);
@@ -104,12 +108,20 @@ export class Recorder {
       // It was lost because of a false rejection, and the grant ended before it could be recovered.
       const { cause } = classifyLoss(provider, loss.stored, end.at);
       loss.classification = { ...loss.classification, cause, expectedReasons: REJECTION_REASONS };
-    } else if (loss.classification.isAlive && isBefore(connectingSince, loss.at) && time.now < loss.at + RECOVERY_MS) {
-      // The loss did not make the user connect again, and it ended before it could be recovered.
-      const cause = 'rejected falsely while the user was connecting again';
+    } else if (loss.classification.isAlive && connectingSince !== undefined && this.isReplaced(loss, connectingSince)) {
+      const cause = 'rejected falsely until the user connected again';
       loss.classification = { ...loss.classification, cause, expectedReasons: REJECTION_REASONS };
     }
     this.addLoss(loss);
+  }
+
+  /**
+   * True if a user who connects again replaced the connection before it could be recovered: one whom the loss did not make
+   * do so, or before the provider accepted its token again.
+   */
+  private isReplaced({ at }: Loss, connectingSince: number): boolean {
+    const { time, longestServiceSince } = this.options;
+    return (connectingSince < at && time.now < at + RECOVERY_MS) || longestServiceSince(at) < ATTEMPT_MS;
   }
 
   /** At the end of a run: an avoidable loss that no request has revealed yet counts as well. */
@@ -132,8 +144,4 @@ export class Recorder {
     const endedAt = this.options.provider.familyOf(stored.refreshToken)?.end?.at;
     return { organizationId, at: now, reason, stored, classification, history: [], endedAt };
   }
-}
-
-function isBefore(instant: number | undefined, other: number): boolean {
-  return instant !== undefined && instant < other;
 }

@@ -41,6 +41,7 @@ export async function runSimulation(
     time,
     provider,
     read: (organizationId) => implementation.read(organizationId),
+    longestServiceSince: (instant) => faults.longestServiceSince(instant),
     onChange: (organizationId, isConnected) => customers[Number(organizationId) - 1]?.onConnectionChange(isConnected),
   });
   const implementation = await open({ time, random: random.fork('network'), faults, provider, recorder });
