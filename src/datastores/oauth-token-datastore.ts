@@ -277,10 +277,11 @@ export class OAuthTokenDatastore {
   /** Disconnect: ends the organization's current connection. Returns undefined if there is none. */
   async disconnect(key: ConnectionKey, actor: string): Promise<EndedConnection | undefined> {
     return this.session.transaction(async (trx) => {
-      // A write, even if there is no connection: a primary that was demoted rejects it, but returns what it has to a read.
-      await trx('oauth_tokens').where(currentOf(key)).update({ updated_at: this.clock.now() });
       const current = await this.selectCurrent(trx, key);
-      if (!current) return undefined;
+      if (!current) {
+        await this.session.checkAbsence(trx('oauth_tokens').where(currentOf(key)));
+        return undefined;
+      }
       await this.end(trx, current, 'disconnected');
       await countChange({ trx, clock: this.clock, from: current.state, to: undefined });
       const event = await this.record(trx, current, { type: 'disconnected', actor });

@@ -65,14 +65,15 @@ export class PendingGrantDatastore {
 
   /** Returns the organization's grant if it waits for its confirmation. */
   async findUnconfirmed(key: ConnectionKey, tokenId: string): Promise<PendingGrant | undefined> {
-    const row = await this.session.query((db) =>
-      db('pending_grants')
+    return this.session.transaction(async (trx) => {
+      const grants = trx('pending_grants')
         .where({ token_id: tokenId, organization_id: key.organizationId, accounting_system: key.system })
         .where({ phase: 'unconfirmed' })
-        .where('confirmable_until', '>', this.clock.now())
-        .first(),
-    );
-    return row && toGrant(row);
+        .where('confirmable_until', '>', this.clock.now());
+      const row = await grants.clone().first();
+      if (!row) await this.session.checkAbsence(grants);
+      return row && toGrant(row);
+    });
   }
 
   /** Makes a grant the organization's connection. @param endsIfSuperseded ends it if the connection changed since */

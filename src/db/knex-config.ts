@@ -10,8 +10,8 @@ const ACQUIRE_TIMEOUT_MS = 3_000;
 const BUSY_TIMEOUT_MS = 1_000; // the driver blocks the event loop meanwhile; sessions then retry
 const POOL_SIZE = 10;
 /**
- * After a failover behind the same host name, no connection to the previous server is used for longer than this. A demoted
- * primary rejects writes, but not reads: a process that writes nothing notices only on a new connection.
+ * A connection is not taken from the pool again once it is this old. After a failover behind the same host name, a demoted primary
+ * rejects writes, but not reads: a process that writes nothing notices only on a new connection.
  */
 const MAX_LIFETIME_MS = 30_000;
 const LIFETIME_JITTER_MS = 5_000;

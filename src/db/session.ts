@@ -67,6 +67,15 @@ export class Session {
     return this.retryConflicts(() => this.knex.transaction(work), isConflict);
   }
 
+  /**
+   * Checks that a row which a transaction did not find is not only missing on this server: a primary that was demoted returns what
+   * it has, but rejects every write. The transaction then runs again, on the new primary.
+   * @param rows what was searched, with an `organization_id`
+   */
+  async checkAbsence(rows: Knex.QueryBuilder): Promise<void> {
+    await rows.update({ organization_id: this.knex.ref('organization_id') });
+  }
+
   /** The database's own time, which all replicas share. @param aheadMs milliseconds to add */
   databaseNow(aheadMs = 0): Knex.Raw {
     return this.dialect === 'mysql'

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { ConnectionEventDatastore } from '../../src/datastores/connection-event-datastore.ts';
 import { OAuthStateDatastore } from '../../src/datastores/oauth-state-datastore.ts';
 import { PendingGrantDatastore } from '../../src/datastores/pending-grant-datastore.ts';
 import { PendingRevocationDatastore } from '../../src/datastores/pending-revocation-datastore.ts';
 import type { Ciphertext, NewConnection, RealmId } from '../../src/models/connection.ts';
 import type { PendingGrant } from '../../src/models/pending-grant.ts';
-import { describeEachDatabase } from '../support/databases.ts';
-import { MINUTES, useHarness } from '../support/harness.ts';
+import { createSqlite, describeEachDatabase } from '../support/databases.ts';
+import { codeOf, type Harness, MINUTES, useHarness } from '../support/harness.ts';
 
 describeEachDatabase('PendingGrantDatastore', (createDatabase) => {
   const harness = useHarness(createDatabase, { frozen: true, isolated: true });
@@ -67,16 +67,11 @@ describeEachDatabase('PendingGrantDatastore', (createDatabase) => {
   });
 
   function grants(): PendingGrantDatastore {
-    const { session, tokens } = harness.home;
-    const shared = { session, clock: harness.clock };
-    const events = new ConnectionEventDatastore({ ...shared, outbox: undefined });
-    const revocations = new PendingRevocationDatastore(shared);
-    return new PendingGrantDatastore({ ...shared, tokens, states: states(), events, revocations });
+    return grantsOf(harness);
   }
 
   function states(): OAuthStateDatastore {
-    const { session, events } = harness.home;
-    return new OAuthStateDatastore({ session, events });
+    return statesOf(harness);
   }
 
   /** Stores a grant whose state was consumed. */
@@ -128,3 +123,24 @@ describeEachDatabase('PendingGrantDatastore', (createDatabase) => {
     return new Date(harness.clock.now().getTime() + minutes * MINUTES);
   }
 });
+
+describe('PendingGrantDatastore on a database that accepts no writes', () => {
+  const harness = useHarness(createSqlite, { isolated: true });
+
+  it('rejects a confirmation whose grant it does not find: a demoted primary may lack it', async () => {
+    await harness.home.session.knex.raw('PRAGMA query_only = ON');
+    const confirmed = grantsOf(harness).findUnconfirmed(harness.key('acme'), randomUUID());
+    expect(await codeOf(confirmed)).toBe('service_unavailable');
+  });
+});
+
+function grantsOf({ home, clock }: Harness): PendingGrantDatastore {
+  const shared = { session: home.session, clock };
+  const events = new ConnectionEventDatastore({ ...shared, outbox: undefined });
+  const revocations = new PendingRevocationDatastore(shared);
+  return new PendingGrantDatastore({ ...shared, tokens: home.tokens, states: statesOf({ home }), events, revocations });
+}
+
+function statesOf({ home: { session, events } }: Pick<Harness, 'home'>): OAuthStateDatastore {
+  return new OAuthStateDatastore({ session, events });
+}

@@ -59,6 +59,8 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
   },
 });
+if (values.markdown && values.only)
+  throw new Error('--markdown replaces the results of all scenarios: not with --only');
 const selected = GROUPS.map((group) => ({
   ...group,
   scenarios: group.scenarios.filter(({ name }) => name.includes(values.only)),

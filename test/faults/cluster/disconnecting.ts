@@ -7,7 +7,7 @@ import { tableOn } from './connections.ts';
 
 const CONNECTIONS = 30;
 
-/** The same while one node applies late. */
+/** Connects organizations, and disconnects each at once through another replica, while one node applies late. */
 export async function disconnectAtOnceWhileLate(
   environment: TestEnvironment,
   { nodes: [first, second] }: Cluster,
@@ -18,15 +18,17 @@ export async function disconnectAtOnceWhileLate(
       await second?.run('FLUSH TABLES WITH READ LOCK', 'DO SLEEP(0.5)', 'UNLOCK TABLES', 'DO SLEEP(0.2)');
   };
   const late = applyLate();
-  const measurement = await disconnectAtOnce(environment, first);
-  isRunning = false;
-  await late;
-  return measurement;
+  try {
+    return await disconnectAtOnce(environment, first);
+  } finally {
+    isRunning = false;
+    await late;
+  }
 }
 
 /**
  * Connects organizations, and disconnects each at once through another replica.
- * @param node has the result
+ * @param node whose rows are counted
  */
 export async function disconnectAtOnce(
   environment: TestEnvironment,

@@ -13,9 +13,9 @@ import { startMysqlServers } from './mysql-servers.ts';
 const BEFORE_MS = 5_000;
 /** How long the host name still points to the old primary after the replica was promoted. */
 const MOVE_AFTER_MS = 2_000;
-/** What connections to the old primary are given: longer than a pool keeps an idle one, shorter than its maximum age. */
+/** What connections to the old primary are given: longer than a pool uses one, or keeps an idle one. */
 const LEAVE_MS = 60_000;
-/** What a connection that is in use can be kept, with some time for a busy machine. */
+/** How long a connection is used, with some time for a busy machine. */
 const MAX_AGE_MS = 45_000;
 const FOREVER_MS = 4_294_967_295;
 const SEMI_SYNCHRONOUS = [
