@@ -68,9 +68,11 @@ async function readResults(state: string): Promise<ShardResult[]> {
 
 function asReport(results: ShardResult[]): string {
   const seeds = results.map(({ seed }) => seed).toSorted((a, b) => a - b);
+  const [first = 0, last = 0] = [seeds.at(0), seeds.at(-1)];
+  const listed = last - first + 1 === seeds.length ? `${first} to ${last}` : seeds.join(', ');
   const { connections, days, replicas } = SHARD_SIZE;
   const minutes = Math.round(results.reduce((sum, { seconds }) => sum + seconds, 0) / 60);
-  const setting = `Shards with seeds ${seeds.join(', ')}; ${replicas} replicas, ${connections} connections and ${days} days each; Node ${process.version}, ${minutes} minutes.`;
+  const setting = `Shards with the seeds ${listed}; ${replicas} replicas, ${connections} connections and ${days} days each; Node ${process.version}, ${minutes} minutes.`;
   const columns = [false, true].map((withGrace) =>
     figures(sumOf(results.filter(({ hasGracePeriod }) => hasGracePeriod === withGrace).map(({ totals }) => totals))),
   );

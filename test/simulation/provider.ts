@@ -134,8 +134,9 @@ export class Provider {
 
   /** When and why the family ended, or undefined if it is alive. */
   endOf(family: TokenFamily): TokenFamily['end'] {
-    if (!family.end && this.now() >= Math.min(family.expiresAt, family.authorizationEndsAt)) {
-      this.endFamily(family, family.authorizationEndsAt <= family.expiresAt ? 'five-year limit' : 'unused');
+    const limit = Math.min(family.expiresAt, family.authorizationEndsAt);
+    if (!family.end && this.now() >= limit) {
+      this.endFamily(family, limit === family.authorizationEndsAt ? 'five-year limit' : 'unused', limit);
     }
     return family.end;
   }
@@ -190,8 +191,8 @@ export class Provider {
     };
   }
 
-  private endFamily(family: TokenFamily, reason: EndReason): void {
-    family.end ??= { reason, at: this.now(), newestToken: this.newestTokenState(family) };
+  private endFamily(family: TokenFamily, reason: EndReason, at = this.now()): void {
+    family.end ??= { reason, at, newestToken: this.newestTokenState(family) };
   }
 
   private next(): number {

@@ -72,6 +72,13 @@ it('counts a false rejection as unavoidable if the provider was down until the u
   expect(causes()).toEqual(['rejected falsely until the user connected again']);
 });
 
+it('counts a false rejection as avoidable if the user connected again because of it, however soon', async () => {
+  const { time, recorder, causes } = await falselyRejected();
+  await time.run(HOUR + 45 * MINUTE);
+  recorder.finalizeLoss('organization', HOUR + 40 * MINUTE);
+  expect(causes()).toEqual(['avoidable']);
+});
+
 it('counts a false rejection as avoidable if the provider was up for an hour before the user connected again', async () => {
   const { time, faults, recorder, causes } = await falselyRejected();
   faults.startProviderOutage('refusing', DAY);
@@ -98,7 +105,7 @@ it('attributes a false rejection to the end of the grant if it ended before it c
 
 it('attributes a false rejection to the five-year limit if it passed before it could be recovered, although nothing calls', async () => {
   const { time, recorder, causes } = await falselyRejected({ leftMs: 6 * HOUR });
-  await time.run(DAY);
+  await time.run(5 * DAY);
   recorder.finalizeLoss('organization');
   expect(causes()).toEqual(['five-year limit']);
 });

@@ -8,7 +8,7 @@ import { HOUR, type VirtualTime } from './virtual-time.ts';
 const MAX_LINES = 60;
 /**
  * A false rejection is discovered within this time unless the connection ends before: the last attempt is due after a day, and
- * late attempts keep their distance.
+ * late attempts keep half their distance.
  */
 const RECOVERY_MS = 48 * HOUR;
 /** More attempts than one in this time would burden the provider: it cannot be expected to recover in a shorter one. */
@@ -121,7 +121,8 @@ export class Recorder {
    */
   private isReplaced({ at }: Loss, connectingSince: number): boolean {
     const { time, longestServiceSince } = this.options;
-    return (connectingSince < at && time.now < at + RECOVERY_MS) || longestServiceSince(at) < ATTEMPT_MS;
+    if (connectingSince < at && time.now < at + RECOVERY_MS) return true;
+    return time.now >= at + ATTEMPT_MS && longestServiceSince(at) < ATTEMPT_MS;
   }
 
   /** At the end of a run: an avoidable loss that no request has revealed yet counts as well. */
