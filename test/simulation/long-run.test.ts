@@ -33,7 +33,7 @@ afterEach(() => {
 it('continues the long run after the shards that are done, and reports the sum of all', async () => {
   const { isCorrect, document } = await resume(shard(1), shard(2, { hasGracePeriod: true }));
   expect(isCorrect).toBe(true);
-  expect(document).toContain('Shards with seeds 1, 2;');
+  expect(document).toContain('Shards with the seeds 1 to 2;');
   expect(document).toContain('| connection-days | 8,000 | 4,000 | 4,000 |');
   expect(document).toContain('| … five-year limit | 4 | 2 | 2 |');
   expect(document).not.toContain('old');
