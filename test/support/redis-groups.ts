@@ -22,6 +22,11 @@ export interface RedisGroup {
 
 /** In milliseconds. */
 const [NEVER, SOON] = [600_000, 1_000];
+/**
+ * Sentinels that the machine delays do nothing for 30 s, and choose no replica that has missed its primary for longer than ten
+ * times this.
+ */
+const SENTINELS_SOON = 5_000;
 /** Nodes that have not met after this time, because the machine is busy, have given up. */
 const MEET_MS = 5_000;
 
@@ -46,7 +51,7 @@ export async function startSentinelGroup(): Promise<RedisGroup> {
     url: `redis+sentinel://service:secret@${hosts}/accounts?${query}`,
     primary,
     servers: [...sentinels, primary, replica],
-    detectFailures: () => toAll(sentinels, `SENTINEL SET accounts down-after-milliseconds ${SOON}`),
+    detectFailures: () => toAll(sentinels, `SENTINEL SET accounts down-after-milliseconds ${SENTINELS_SOON}`),
   });
 }
 
@@ -111,6 +116,8 @@ export async function startClusterNode(...options: string[]): Promise<RedisServe
     String(busPort),
     '--cluster-node-timeout',
     String(SOON),
+    '--cluster-replica-validity-factor',
+    '0', // however long it has missed its primary
   ];
   const node = await startRedis(...settings, '--cluster-announce-ip', '127.0.0.1', '--dir', folder, ...options);
   return { ...withFolder(folder, node), busPort };
