@@ -9,6 +9,7 @@ import { parse } from '../schemas/parse.ts';
 import { eventsQuery } from '../schemas/requests.ts';
 import type { AccountingStrategy } from '../strategies/accounting-strategy.ts';
 import { connectionKey } from './connection-key.ts';
+import { sendJson } from './send-json.ts';
 
 /** Status, disconnect and events of one provider, below `/api/v1/oauth/{provider}`. */
 export function createOAuthRouter(context: Context, strategy: AccountingStrategy): Router {
@@ -20,7 +21,7 @@ export function createOAuthRouter(context: Context, strategy: AccountingStrategy
     .route('/status/:organization_id')
     .get(rateLimits.read, requireScope('connections:read'), async (request, response) => {
       const connection = await oauthService.status(connectionKey(request, response, system));
-      response.json(toStatus(connection, clock.now()));
+      sendJson(response, toStatus(connection, clock.now()));
     })
     .all(methodNotAllowed('GET, HEAD'));
 

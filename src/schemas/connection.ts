@@ -87,25 +87,31 @@ export type Status = z.input<typeof statusSchema>;
 /** Converts a connection, or its absence, to a status. */
 export function toStatus(connection: ConnectionStatus | undefined, now: Date): Status {
   if (!connection) return NO_CONNECTION;
-  const known = {
-    accounting_system: connection.system,
-    realm_id: connection.realmId,
-    company_name: connection.companyName ?? null,
-    last_refreshed_at: connection.lastRefreshedAt ?? null,
-  };
+  const { system, realmId, companyName = null, lastRefreshedAt = null } = connection;
   if (connection.state === 'lost') {
-    return { ...NO_CONNECTION, ...known, needs_reauthorization: true, reason: connection.reason };
+    return {
+      ...NO_CONNECTION,
+      accounting_system: system,
+      realm_id: realmId,
+      company_name: companyName,
+      needs_reauthorization: true,
+      reason: connection.reason,
+      last_refreshed_at: lastRefreshedAt,
+    };
   }
   const { tokens, lastVerifiedAt } = connection;
   return {
-    ...known,
     connected: true,
+    accounting_system: system,
+    realm_id: realmId,
+    company_name: companyName,
     expires_at: tokens.accessTokenExpiresAt,
     is_expired: tokens.accessTokenExpiresAt <= now,
     needs_reauthorization: false,
     reason: null,
     refresh_token_expires_at: tokens.refreshTokenExpiresAt,
     authorization_expires_at: tokens.authorizationExpiresAt ?? null,
+    last_refreshed_at: lastRefreshedAt,
     last_verified_at: lastVerifiedAt ?? null,
   };
 }
