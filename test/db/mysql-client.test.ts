@@ -18,7 +18,7 @@ describe('a session on a server that fails', () => {
   });
 
   it.each(['BEGIN', 'COMMIT', 'ROLLBACK'])('closes a connection whose %s failed', async (statement) => {
-    server.respond = (sql) => (sql.startsWith(statement) ? 1047 : undefined);
+    server.respond = (sql) => (sql.startsWith(statement) ? 1568 : undefined);
     const failing = session.transaction(async (trx) => {
       await trx.raw('UPDATE things SET count = 1');
       if (statement === 'ROLLBACK') throw new Error('an internal fault');
