@@ -229,7 +229,7 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase) => {
 describe('OAuthTokenDatastore on a database that accepts no writes', () => {
   const harness = useHarness(createSqlite, { isolated: true });
 
-  it('rejects a disconnect that finds no connection while the database accepts no writes: a demoted primary may lack it', async () => {
+  it('rejects a disconnect that finds no connection: a demoted primary may lack it', async () => {
     await harness.home.session.knex.raw('PRAGMA query_only = ON');
     const disconnected = harness.home.tokens.disconnect(harness.key('acme'), 'billing');
     expect(await codeOf(disconnected)).toBe('service_unavailable');

@@ -125,8 +125,7 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
   {
     fault: 'a primary was demoted, and lacks the connection to disconnect',
     file: 'test/datastores/oauth-token-datastore.test.ts',
-    title:
-      'rejects a disconnect that finds no connection while the database accepts no writes: a demoted primary may lack it',
+    title: 'rejects a disconnect that finds no connection: a demoted primary may lack it',
   },
   {
     fault: 'a transaction cannot be begun, committed or rolled back',
