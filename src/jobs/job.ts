@@ -2,7 +2,7 @@
  * How one item's work ended.
  * - `done`: the provider or receiver was called.
  * - `skipped`: nothing was called, so that no pause is needed.
- * - `provider_down`: the provider failed in a way that the next item would meet as well.
+ * - `provider_down`: the provider failed, for this item's company at least.
  */
 export type JobOutcome = 'done' | 'skipped' | 'provider_down';
 
@@ -19,5 +19,10 @@ export interface Job<Item = unknown> {
   listDue(limit: number): Promise<Item[]>;
   /** Acquires the right to work on an item. Undefined if another worker has it. */
   claim(item: Item): Promise<Item | undefined>;
+  /**
+   * Returns the realm ID of the company that an item concerns; if it is unknown, the item's own ID. Absent if the job never
+   * returns `provider_down`.
+   */
+  companyOf?(item: Item): string;
   run(item: Item): Promise<JobOutcome>;
 }

@@ -60,6 +60,10 @@ export class MaintenanceJob implements Job<Connection> {
     return this.connections.claim(connection, fromNow(this.clock, CLAIM_MS));
   }
 
+  companyOf({ realmId }: Connection): string {
+    return realmId;
+  }
+
   /** An internal fault concerns one connection: the others are maintained all the same. */
   async run(connection: Connection): Promise<JobOutcome> {
     try {
@@ -82,7 +86,8 @@ export class MaintenanceJob implements Job<Connection> {
     if (maintenance.needsKeepAlive(connection, now, policy) || (isVerification && !this.isProofPending(connection))) {
       const result = await this.tokenManager.refresh(connection);
       if (result.outcome !== 'current' || !isVerification) return toJobOutcome(result);
-      return this.verifyCompany(result.connection);
+      const outcome = await this.verifyCompany(result.connection);
+      return outcome === 'skipped' ? 'done' : outcome; // the refresh called the provider
     }
     if (isVerification) return this.verifyCompany(connection);
     await this.schedule(connection);
@@ -104,7 +109,14 @@ export class MaintenanceJob implements Job<Connection> {
   }
 
   private async verifyCompany(connection: ActiveConnection): Promise<JobOutcome> {
-    return (await this.verifier.verifyCompany(connection)) === 'provider_down' ? 'provider_down' : 'done';
+    switch (await this.verifier.verifyCompany(connection)) {
+      case 'provider_down':
+        return 'provider_down';
+      case 'rate_limited':
+        return 'skipped';
+      default:
+        return 'done';
+    }
   }
 
   private async recoverOrPurge(lost: LostConnection): Promise<JobOutcome> {

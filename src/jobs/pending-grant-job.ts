@@ -50,6 +50,10 @@ export class PendingGrantJob implements Job<PendingGrant> {
     return this.grants.claim(grant, fromNow(this.clock, CLAIM_MS));
   }
 
+  companyOf({ realmId }: PendingGrant): string {
+    return realmId;
+  }
+
   /** An internal fault concerns one grant: the others are completed all the same. */
   async run(grant: PendingGrant): Promise<JobOutcome> {
     try {

@@ -41,6 +41,10 @@ export class RevocationJob implements Job<PendingRevocation> {
     return this.pending.claim(revocation, fromNow(this.clock, CLAIM_MS));
   }
 
+  companyOf({ realmId, revocationId }: PendingRevocation): string {
+    return realmId ?? revocationId;
+  }
+
   async run(revocation: PendingRevocation): Promise<JobOutcome> {
     const outcome = await this.revoker.revoke(revocation);
     return outcome === 'provider_down' ? 'provider_down' : 'done';

@@ -2,13 +2,12 @@ import { hasCode } from '../errors.ts';
 import type { EncryptionKeyCheck } from '../observability/encryption-key-check.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { FailedCompanies } from '../services/failed-companies.ts';
 import { backOffMs, jitter } from '../utils/back-off.ts';
 import type { Clock } from '../utils/clock.ts';
 import type { Job } from './job.ts';
 
 const BATCH = 100;
-/** So many items in a row must fail before the provider is considered down: one alone may be faulty itself. */
-const FAILURES_BEFORE_COOLDOWN = 3;
 /** Pauses of a job whose provider is down. */
 const MIN_COOLDOWN_MS = 15_000;
 const MAX_COOLDOWN_MS = 5 * 60_000;
@@ -72,7 +71,9 @@ class JobRunner {
   private readonly logger: Logger;
   private readonly metrics: Metrics;
   private readonly signal: AbortSignal;
-  private providerFailures = 0;
+  private readonly failedCompanies = new FailedCompanies();
+  /** How many cooldowns began since the last success. */
+  private cooldowns = 0;
   private cooldownEndsAt = Number.NEGATIVE_INFINITY;
 
   constructor({ job, encryptionKey, clock, logger, metrics, signal }: RunnerDependencies) {
@@ -122,8 +123,8 @@ class JobRunner {
     if (claimed === undefined) return;
     const outcome = await this.job.run(claimed);
     if (outcome === 'skipped') return;
-    if (outcome === 'provider_down') this.recordProviderFailure();
-    else this.providerFailures = 0;
+    if (outcome === 'provider_down') this.recordFailure(claimed);
+    else this.recordSuccess();
     await this.clock.sleep(jitter(this.job.pauseMs, this.clock), this.signal);
   }
 
@@ -139,12 +140,19 @@ class JobRunner {
     return this.clock.monotonicMs() < this.cooldownEndsAt;
   }
 
-  private recordProviderFailure(): void {
-    this.providerFailures += 1;
-    if (this.providerFailures < FAILURES_BEFORE_COOLDOWN) return;
+  private recordSuccess(): void {
+    this.failedCompanies.clear();
+    this.cooldowns = 0;
+  }
+
+  private recordFailure(item: unknown): void {
+    const company = this.job.companyOf?.(item);
+    if (company !== undefined) this.failedCompanies.add(company);
+    if (!this.failedCompanies.isProviderDown()) return;
     const { clock } = this;
-    const attempt = this.providerFailures - FAILURES_BEFORE_COOLDOWN + 1;
-    const milliseconds = backOffMs({ attempt, minMs: MIN_COOLDOWN_MS, maxMs: MAX_COOLDOWN_MS, clock });
+    this.cooldowns += 1;
+    const backOff = { attempt: this.cooldowns, minMs: MIN_COOLDOWN_MS, maxMs: MAX_COOLDOWN_MS, clock };
+    const milliseconds = backOffMs(backOff);
     this.cooldownEndsAt = clock.monotonicMs() + milliseconds;
     const facts = { event: 'worker.cooldown', job: this.job.name, cooldown_ms: Math.round(milliseconds) };
     this.logger.warn(facts, 'worker.cooldown');

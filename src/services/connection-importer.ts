@@ -138,6 +138,8 @@ export class ConnectionImporter {
       case 'denied':
         return { kind: 'unproven', cause: 'company_denied' };
       case 'provider_down':
+      case 'rate_limited':
+      case 'not_refreshed': // the next attempt finds out why
         return { kind: 'retry' };
     }
   }

@@ -8,6 +8,7 @@ import { isProviderError, ProviderError } from '../strategies/provider-error.ts'
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { Clock } from '../utils/clock.ts';
 import type { CompanyLimiter } from './gateway/company-limiter.ts';
+import { isProviderDown } from './refresh-result.ts';
 import type { TokenManager } from './token-manager.ts';
 
 /**
@@ -16,8 +17,11 @@ import type { TokenManager } from './token-manager.ts';
  * - `denied`: the provider denies access to it; the connection remains, since its grant is alive.
  * - `ended`: the same, for a connection that was never proven: it has ended.
  * - `provider_down`: the provider could not confirm or deny it.
+ * - `rate_limited`: this service did not ask for the company, because of the limits of calls to it.
+ * - `not_refreshed`: the provider rejected the access token of an unproven connection. It could not be refreshed, for a reason
+ *   that concerns this connection alone: it is lost or replaced, or the provider rejects the request itself.
  */
-export type CompanyVerification = 'verified' | 'denied' | 'ended' | 'provider_down';
+export type CompanyVerification = 'verified' | 'denied' | 'ended' | 'provider_down' | 'rate_limited' | 'not_refreshed';
 
 interface Dependencies {
   strategies: StrategyRegistry;
@@ -60,8 +64,10 @@ export class ConnectionVerifier {
     let outcome = await this.readCompany(connection);
     if (isTokenRejected(outcome) && !connection.lastVerifiedAt) {
       const refreshed = await this.tokenManager.refresh(connection);
+      if (refreshed.outcome === 'deferred') return 'provider_down';
+      if (refreshed.outcome === 'failed') return isProviderDown(refreshed.error) ? 'provider_down' : 'not_refreshed';
       const isRefreshed = refreshed.outcome === 'current' && refreshed.connection.tokenId === connection.tokenId;
-      if (!isRefreshed) return 'provider_down';
+      if (!isRefreshed) return 'not_refreshed';
       verified = refreshed.connection;
       outcome = await this.readCompany(verified);
     }
@@ -69,7 +75,9 @@ export class ConnectionVerifier {
   }
 
   /** Returns the provider's error if it denies the company. */
-  private async readCompany(connection: ActiveConnection): Promise<'verified' | 'provider_down' | ProviderError> {
+  private async readCompany(
+    connection: ActiveConnection,
+  ): Promise<'verified' | 'provider_down' | 'rate_limited' | ProviderError> {
     const { accessToken } = this.tokenManager.open(connection);
     const strategy = this.strategies.get(connection.system);
     try {
@@ -79,7 +87,7 @@ export class ConnectionVerifier {
       await this.schedule(connection);
       return 'verified';
     } catch (error) {
-      if (hasCode(error, 'rate_limited')) return 'provider_down'; // by the limits of this company
+      if (hasCode(error, 'rate_limited')) return 'rate_limited';
       if (!isProviderError(error)) throw error;
       if (error.details.status === 429) {
         this.companyLimiter?.pause(strategy, connection.realmId, error.details.retryAfterSeconds);

@@ -90,7 +90,7 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
   {
     fault: "one organization's faulty company",
     file: 'test/jobs/worker.test.ts',
-    title: 'does not stop at a rejection that concerns one connection',
+    title: 'maintains the healthy connections at once although Intuit, for 8 unproven ones, %s',
   },
   {
     fault: 'another company is connected while a request is retried',

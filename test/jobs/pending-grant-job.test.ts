@@ -85,6 +85,21 @@ describeEachDatabase('the job for grants that a stopped process left', (createDa
     expect(harness.simulator.callsTo('api')).toHaveLength(5);
   });
 
+  it.each([
+    ['discards the other unwanted grants while those of one company fail', ['9', '9', '9', '9', '9'], 5, 0],
+    ['pauses once unwanted grants of three companies failed', ['1', '2', '3', '4', '5'], 3, 1],
+  ])('%s', async (_, realmIds, calls, cooldowns) => {
+    const { worker } = await harness.replica();
+    for (const [at, realmId] of realmIds.entries()) await leave(`org-${at}`, realmId);
+    await harness.knex('pending_grants').update({ phase: 'unwanted', next_attempt_at: harness.clock.now() });
+    harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 503, times: null });
+    const before = harness.logs.length;
+    await worker.tick();
+    expect(harness.simulator.callsTo('api')).toHaveLength(calls);
+    const lines = harness.logs.slice(before).filter((line) => line.includes('"event":"worker.cooldown"'));
+    expect(lines).toHaveLength(cooldowns);
+  });
+
   itKeptSecrets(harness);
 
   async function runWhenDue(): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import type { Ciphertext } from '../../src/models/connection.ts';
+import type { Ciphertext, PlainToken, RealmId } from '../../src/models/connection.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { DAYS, HOURS, MINUTES, useHarness } from '../support/harness.ts';
 
@@ -57,6 +57,23 @@ describeEachDatabase('a revocation that failed', (createDatabase) => {
       .filter(({ level }) => level >= 50);
     expect(errors.length).toBeGreaterThan(0);
     for (const error of errors) expect(error).toMatchObject({ revocation_id, err: { type: 'InvalidFernetToken' } });
+  });
+
+  it.each([
+    ['delays no other while those of one company fail', '77' as RealmId, 5, 0],
+    ['delays the others once three of unknown companies failed', undefined, 3, 1],
+  ])('%s', async (_, realmId, attempts, cooldowns) => {
+    const { worker, cipher, revocations } = await harness.replica();
+    for (let at = 0; at < 5; at += 1) {
+      const refreshToken = cipher.encrypt(`refresh-token-${at}` as PlainToken);
+      await revocations.record({ system: 'quickbooks', realmId, refreshToken }, harness.clock.now());
+    }
+    harness.simulator.fail({ on: 'revoke', kind: 'status', status: 503, times: null });
+    const before = harness.logs.length;
+    await worker.tick();
+    expect(harness.revocations()).toBe(attempts);
+    const lines = harness.logs.slice(before).filter((line) => line.includes('"event":"worker.cooldown"'));
+    expect(lines).toHaveLength(cooldowns);
   });
 
   /** Disconnects while Intuit cannot revoke. Returns the company. */

@@ -176,6 +176,114 @@ describe('a worker', () => {
     ]);
   });
 
+  it.each([
+    ['denies the company with 400', async () => denyCompanies()],
+    ['rejects the access token and the refresh token', async (realmIds: string[]) => revokeGrants(realmIds)],
+  ])('maintains the healthy connections at once although Intuit, for 8 unproven ones, %s', async (_, reject) => {
+    const { worker } = await harness.replica();
+    const healthy = await connectDue(harness, 3);
+    await reject(
+      await connectUnproven(
+        harness,
+        Array.from({ length: 8 }, (_item, index) => `faulty-${index}`),
+      ),
+    );
+    const before = harness.logs.length;
+    await worker.tick();
+    for (const organization of healthy) expect(await harness.row(organization)).toMatchObject({ generation: 1 });
+    expect(harness.simulator.callsTo('api').length).toBe(8);
+    expect(await harness.knex('oauth_tokens').where('is_active', 1)).toHaveLength(healthy.length);
+    expect(cooldownsSince(before)).toEqual([]);
+  });
+
+  it.each([
+    ['continues after failures of one company, however many organizations share it', ['9999'], 5, []],
+    ['pauses after failures of three companies', [], 3, ['maintenance']],
+  ])('%s', async (_, [realmId], calls, cooldowns) => {
+    const { worker } = await harness.replica();
+    const organizations = Array.from({ length: 5 }, (_item, index) => `org-${index}`);
+    await connectUnproven(harness, organizations, realmId);
+    harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 503, times: null });
+    const before = harness.logs.length;
+    await worker.tick();
+    expect(harness.simulator.callsTo('api')).toHaveLength(calls);
+    expect(cooldownsSince(before)).toEqual(cooldowns);
+  });
+
+  it('does not attribute to Intuit that it may not call a company at the moment', async () => {
+    const replica = await harness.replica();
+    const healthy = await connectDue(harness, 1);
+    const throttled = ['a', 'b', 'c', 'd'];
+    for (const organization of throttled) await harness.connect(organization);
+    harness.simulator.fail({ on: 'api', kind: 'status', status: 429, retryAfter: 3_600, times: throttled.length });
+    for (const organization of throttled) {
+      expect(await harness.use(organization, replica)).toBe(429);
+      await harness.set(organization, { last_verified_at: null, next_maintenance_at: harness.clock.now() });
+    }
+    harness.simulator.resetCalls();
+    const before = harness.logs.length;
+    await replica.worker.tick();
+    expect(harness.simulator.callsTo('api')).toEqual([]);
+    expect(cooldownsSince(before)).toEqual([]);
+    for (const organization of healthy) expect(await harness.row(organization)).toMatchObject({ generation: 1 });
+  });
+
+  it('counts the companies that failed since the last success, and no item that was skipped', async () => {
+    const items = ['a', 'b', 'a', 'done', 'a', 'skipped', 'b', 'skipped', 'b', 'a', 'c', 'd'];
+    const done: string[] = [];
+    const before = harness.logs.length;
+    await workerOf(inOrder(harness), {
+      listDue: async () => items as JobOutcome[],
+      companyOf: (item) => item,
+      run: async (item) => {
+        done.push(item);
+        return item === 'done' || item === 'skipped' ? item : 'provider_down';
+      },
+    }).tick();
+    expect(done.join(' ')).toBe('a b a done a skipped b skipped b a c');
+    expect(cooldownsSince(before)).toEqual(['a job']);
+  });
+
+  it('pauses for longer after each failure that follows, up to 5 minutes, and from the start after a success', async () => {
+    const before = harness.logs.length;
+    let isDown = true;
+    const worker = workerOf(inOrder(harness), {
+      listDue: async () => ['a', 'b', 'c'] as unknown as JobOutcome[],
+      companyOf: (item) => item,
+      run: async () => (isDown ? 'provider_down' : 'done'),
+    });
+    const tickAfterPause = async () => {
+      harness.clock.advance(5 * MINUTES);
+      await worker.tick();
+    };
+    for (let tick = 0; tick < 7; tick += 1) await tickAfterPause();
+    isDown = false;
+    await tickAfterPause();
+    isDown = true;
+    await tickAfterPause();
+    const pauses = eventsSince(before, 'worker.cooldown').map(({ cooldown_ms }) => cooldown_ms);
+    const [first = 0] = pauses;
+    expect(first).toBeGreaterThan(0);
+    expect(pauses.map((pause) => pause / first)).toEqual([1, 2, 4, 8, 16, 20, 20, 1]);
+  });
+
+  async function denyCompanies(): Promise<void> {
+    harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 400, times: null });
+  }
+
+  async function revokeGrants(realmIds: string[]): Promise<void> {
+    for (const realmId of realmIds) harness.simulator.revokeGrant(realmId);
+  }
+
+  function cooldownsSince(line: number): string[] {
+    return eventsSince(line, 'worker.cooldown').map(({ job }) => job);
+  }
+
+  function eventsSince(line: number, event: string) {
+    const lines = harness.logs.slice(line).map((each) => JSON.parse(each));
+    return lines.filter((each) => each.event === event);
+  }
+
   /** A job that does nothing but what it is given. */
   type FakeJob = Partial<Job<JobOutcome>>;
 
@@ -246,6 +354,17 @@ async function connectDue(harness: Harness, count: number): Promise<string[]> {
   return organizations;
 }
 
+/** Connections whose company Intuit could not confirm, and which are to be proven now. Returns their companies. */
+async function connectUnproven(harness: Harness, organizations: string[], realmId?: string): Promise<string[]> {
+  const realmIds: string[] = [];
+  for (const organization of organizations) {
+    harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 503 });
+    realmIds.push(await harness.connect(organization, realmId));
+  }
+  harness.clock.advance(2 * MINUTES);
+  return realmIds;
+}
+
 /** Runs a worker once as production does. Returns its pauses in milliseconds, which it skipped. */
 async function tickWithProductionPace(harness: Harness): Promise<number[]> {
   const { config, logger } = harness.home;
@@ -264,4 +383,9 @@ function skippingClock({ clock }: Harness, onSleep: (milliseconds: number) => vo
     await clock.nextTurn();
   };
   return Object.assign(Object.create(clock) as Clock, { sleep });
+}
+
+/** The harness's clock, but a worker works on its items in their order. */
+function inOrder({ clock }: Harness): Clock {
+  return Object.assign(Object.create(clock) as Clock, { random: () => 0.5 });
 }

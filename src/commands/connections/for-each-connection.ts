@@ -1,19 +1,18 @@
-import type { Connection, RealmId } from '../../models/connection.ts';
+import type { Connection } from '../../models/connection.ts';
 import type { ConnectionFilter } from '../../models/connection-list.ts';
 import { toConnectionFault } from '../../services/connection-fault.ts';
+import { FailedCompanies } from '../../services/failed-companies.ts';
 import { withProgressBar } from '../progress-bar.ts';
 import type { OperatorServices } from './resources.ts';
 
 /** As the worker's jobs: a few calls to the provider per second. */
 const PAUSE_MS = 300;
-/** Failures of so many companies in a row are the provider's, and the next connection would meet the same. */
-const MAX_FAILED_COMPANIES = 3;
 
 /**
  * How the work on one connection ended, as in the worker's jobs.
  * - `done`: the provider was called.
  * - `skipped`: it was not called.
- * - `provider_down`: it failed, and not because of this connection. It may limit the calls for this company alone.
+ * - `provider_down`: it failed, for this company at least.
  */
 export type WorkOutcome = 'done' | 'skipped' | 'provider_down';
 
@@ -40,13 +39,13 @@ export async function forEachConnection(
     }
   };
   return withProgressBar({ total, unit: 'connections' }, async (update) => {
-    const failed = new Set<RealmId>();
+    const failedCompanies = new FailedCompanies();
     let done = 0;
     for (const connection of connections) {
-      if (interrupted.aborted || failed.size >= MAX_FAILED_COMPANIES) break;
+      if (interrupted.aborted || failedCompanies.isProviderDown()) break;
       const outcome = await workUnlessFaulty(connection);
-      if (outcome === 'provider_down') failed.add(connection.realmId);
-      else if (outcome === 'done') failed.clear();
+      if (outcome === 'provider_down') failedCompanies.add(connection.realmId);
+      else if (outcome === 'done') failedCompanies.clear();
       done += 1;
       update(done);
       if (outcome !== 'skipped' && done < total) await clock.sleep(PAUSE_MS, interrupted);

@@ -74,5 +74,8 @@ async function verify(
       return 'lost';
     case 'provider_down':
       return 'unavailable';
+    case 'rate_limited':
+    case 'not_refreshed':
+      return 'deferred';
   }
 }

@@ -26,6 +26,7 @@ export class ConnectionProofs {
     const verification = await this.flights.run(tokenId, () => this.verifier.verifyCompany(connection));
     if (verification === 'verified') return;
     const strategy = this.strategies.get(system);
-    throw verification === 'provider_down' ? providerUnavailable(strategy) : connectionNotFound(strategy);
+    const isDenied = verification === 'denied' || verification === 'ended';
+    throw isDenied ? connectionNotFound(strategy) : providerUnavailable(strategy);
   }
 }
