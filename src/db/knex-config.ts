@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { DatabaseConfig, MysqlConfig } from '../config/database-url.ts';
+import type { DatabaseClock } from './database-clock.ts';
 import { LibsqlClient } from './libsql-client.ts';
 import { migrationSource, migrationTemplate } from './migration-source.ts';
 import { MysqlClient, type MysqlKnexConfig } from './mysql-client.ts';
@@ -23,6 +24,8 @@ interface KnexOptions {
   /** Whether statements see what was committed on any node of a cluster. */
   isCausal?: boolean;
   servers?: ServerWatch;
+  /** Is set by the database's clock. */
+  clock?: DatabaseClock | undefined;
 }
 
 /** Knex's settings, shared by the service, its commands and Knex's own command line. */
@@ -39,7 +42,7 @@ export function knexConfig(database: DatabaseConfig, options: KnexOptions = {}):
 const SILENT = { warn() {}, error() {}, deprecate() {}, debug() {} };
 
 function mysqlConfig(server: MysqlConfig, options: KnexOptions): MysqlKnexConfig {
-  const { statementTimeoutMs, isCausal = true, servers } = options;
+  const { statementTimeoutMs, isCausal = true, servers, clock } = options;
   return {
     client: MysqlClient,
     connection: connectionOptions(server),
@@ -52,6 +55,7 @@ function mysqlConfig(server: MysqlConfig, options: KnexOptions): MysqlKnexConfig
     sessionUse: { isCausal, limitsLockWaits: statementTimeoutMs !== undefined },
     statementTimeoutMs,
     ...(servers ? { servers } : {}),
+    ...(clock ? { clock } : {}),
   };
 }
 

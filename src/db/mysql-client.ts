@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import type { Knex } from 'knex';
 import Mysql2Client from 'knex/lib/dialects/mysql2/index.js';
 import type { Connection } from 'mysql2';
+import type { DatabaseClock } from './database-clock.ts';
 import { ConnectError, isNodeUnavailable } from './database-errors.ts';
 import { identifyServer } from './server-identity.ts';
 import type { ServerWatch } from './server-watch.ts';
@@ -15,6 +16,8 @@ export interface MysqlKnexConfig extends Knex.Config {
   statementTimeoutMs: number | undefined;
   /** Is notified of the servers that connections reach; absent for migrations. */
   servers?: ServerWatch;
+  /** Is set by the clock of each server that a connection reaches. */
+  clock?: DatabaseClock;
 }
 
 /** A connection of the pool. */
@@ -105,12 +108,19 @@ export class MysqlClient extends Mysql2Client {
       const [rows] = await send(connection, { sql }, CONNECT_STATEMENT_TIMEOUT_MS);
       return rows as Record<string, unknown>[];
     };
-    const { sessionUse, servers } = this.settings;
+    const { sessionUse, servers, clock } = this.settings;
     await pinSettings(run, sessionUse);
+    clock?.synchronize(await readClock(run));
     if (!servers) return;
     connection.server = await identifyServer(run);
     servers.reached(connection.server);
   }
+}
+
+/** The server's clock, in milliseconds since 1970. */
+async function readClock(run: Run): Promise<number> {
+  const [row] = await run('SELECT UNIX_TIMESTAMP(NOW(3)) AS seconds');
+  return Number(row?.['seconds']) * 1000;
 }
 
 /** Values are sent apart from the text: no setting of the server decides where one of them ends. */

@@ -1,6 +1,7 @@
 import knex, { type Knex } from 'knex';
 import type { DatabaseConfig } from '../config/database-url.ts';
 import type { Clock } from '../utils/clock.ts';
+import { DatabaseClock } from './database-clock.ts';
 import { isDeadlock, isDuplicate, isReadOnly, isUnavailable, unavailable, withoutValues } from './database-errors.ts';
 import { knexConfig } from './knex-config.ts';
 import { ServerWatch } from './server-watch.ts';
@@ -126,11 +127,12 @@ export class Session {
   }
 }
 
-/** A session on the configured database. Opens no connection until the first query. */
+/** A session on the configured database. Opens no connection until the first query. @param clock set by the database's, if it is a `DatabaseClock` */
 export function openSession(database: DatabaseConfig, clock: Clock): Session {
   const servers = new ServerWatch();
+  const shared = { servers, clock: clock instanceof DatabaseClock ? clock : undefined };
   const open = (isCausal: boolean) =>
-    knex(knexConfig(database, { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isCausal, servers }));
+    knex(knexConfig(database, { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isCausal, ...shared }));
   const reader = database.client === 'mysql' ? { reader: open(false) } : {};
   return new Session({ knex: open(true), ...reader, dialect: database.client, clock, servers });
 }

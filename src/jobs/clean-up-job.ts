@@ -1,6 +1,6 @@
 import type { ConnectionEventDatastore } from '../datastores/connection-event-datastore.ts';
 import type { OAuthStateDatastore } from '../datastores/oauth-state-datastore.ts';
-import { type Clock, fromNow } from '../utils/clock.ts';
+import { type Clock, earliestNow } from '../utils/clock.ts';
 import type { Job, JobOutcome } from './job.ts';
 
 const DAY_MS = 86_400_000;
@@ -34,8 +34,9 @@ export class CleanUpJob implements Job<Deletion> {
   }
 
   async listDue(limit: number): Promise<Deletion[]> {
-    const states = await this.states.listExpired(fromNow(this.clock, -STATE_RETENTION_MS), limit);
-    const events = await this.events.listBefore(fromNow(this.clock, -EVENT_RETENTION_MS), limit);
+    const now = earliestNow(this.clock).getTime();
+    const states = await this.states.listExpired(new Date(now - STATE_RETENTION_MS), limit);
+    const events = await this.events.listBefore(new Date(now - EVENT_RETENTION_MS), limit);
     const deletions: Deletion[] = [];
     if (states.length > 0) deletions.push(() => this.states.delete(states));
     if (events.length > 0) deletions.push(() => this.events.delete(events));

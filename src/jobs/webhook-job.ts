@@ -6,7 +6,7 @@ import type { Egress } from '../egress/egress.ts';
 import type { RecordedEvent } from '../models/connection-event.ts';
 import type { Logger } from '../observability/logger.ts';
 import { toEventFields, type WebhookBody } from '../schemas/events.ts';
-import { type Clock, fromNow } from '../utils/clock.ts';
+import { type Clock, earliestNow, fromNow } from '../utils/clock.ts';
 import type { Job, JobOutcome } from './job.ts';
 
 const MINUTE_MS = 60_000;
@@ -93,7 +93,7 @@ export class WebhookJob implements Job<WebhookQueue> {
   /** True if the receiver accepted the event, or if it is too old to be delivered again. */
   private async deliverOrDrop(event: RecordedEvent): Promise<boolean> {
     const context = { organization_id: event.organizationId, event_id: event.eventId, type: event.type };
-    const ageMs = this.clock.now().getTime() - event.occurredAt.getTime();
+    const ageMs = earliestNow(this.clock).getTime() - event.occurredAt.getTime();
     const failure = ageMs > TOO_OLD_MS ? 'too old' : await this.deliver(event);
     if (failure === undefined) return true;
     if (ageMs > DROP_MS) {

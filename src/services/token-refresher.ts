@@ -11,7 +11,7 @@ import type {
 import type { Metrics, RefreshMetric } from '../observability/metrics.ts';
 import { isProviderError, type ProviderError } from '../strategies/provider-error.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
-import type { Clock } from '../utils/clock.ts';
+import { type Clock, earliestNow } from '../utils/clock.ts';
 import type { FailoverRestorer } from './failover-restorer.ts';
 import type { MaintenanceSchedule } from './maintenance-schedule.ts';
 import type { RefreshCooldown } from './refresh-cooldown.ts';
@@ -128,7 +128,7 @@ export class TokenRefresher {
 
   /** Avoids a call that must fail, or that the provider asked not to receive yet. */
   private async failFast(connection: ActiveConnection, backOffMs: number): Promise<RefreshResult | undefined> {
-    if (policy.isRefreshTokenExpired(connection, this.clock.now())) {
+    if (policy.isRefreshTokenExpired(connection, earliestNow(this.clock))) {
       const lost = await this.failures.markLost(connection, 'refresh_token_expired');
       if (lost) return { outcome: 'ended', connection: lost };
     }

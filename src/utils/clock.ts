@@ -7,8 +7,10 @@ export interface Timer {
 
 /** Time and chance: the only source of both, so that tests and the simulation can supply their own. */
 export interface Clock {
-  /** The wall clock, which operators may adjust. For timestamps that leave the process. */
+  /** The wall clock that all processes share. For timestamps that leave the process. */
   now(): Date;
+  /** The process's own wall clock, in milliseconds since 1970. Operators may adjust it; it goes on while a machine is suspended. */
+  wallMs(): number;
   /** Milliseconds from an arbitrary origin, never adjusted. For durations within the process. */
   monotonicMs(): number;
   /** Resolves after `milliseconds`, or at once when `signal` is aborted. Never rejects. */
@@ -24,6 +26,7 @@ export interface Clock {
 /** The process's own clock. */
 export const systemClock: Clock = {
   now: () => new Date(),
+  wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   sleep: async (milliseconds, signal) => {
     await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
@@ -37,6 +40,11 @@ export const systemClock: Clock = {
   },
   random: () => Math.random(),
 };
+
+/** The earlier of both wall clocks: for what cannot be undone, so that one clock that is ahead is not enough for it. */
+export function earliestNow(clock: Clock): Date {
+  return new Date(Math.min(clock.now().getTime(), clock.wallMs()));
+}
 
 /** The instant this many milliseconds from now. */
 export function fromNow(clock: Clock, milliseconds: number): Date {

@@ -10,11 +10,11 @@ export class Stopwatch {
 
   constructor(clock: Clock) {
     this.clock = clock;
-    this.startedAt = { monotonicMs: clock.monotonicMs(), wallMs: clock.now().getTime() };
+    this.startedAt = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
   }
 
   elapsedMs(): number {
     const { monotonicMs, wallMs } = this.startedAt;
-    return Math.max(this.clock.monotonicMs() - monotonicMs, this.clock.now().getTime() - wallMs);
+    return Math.max(this.clock.monotonicMs() - monotonicMs, this.clock.wallMs() - wallMs);
   }
 }

@@ -93,6 +93,7 @@ export class VirtualTime {
       now,
       random,
       startTimer,
+      wallMs: () => now().getTime(),
       monotonicMs: () => this.now,
       nextTurn: async () => undefined,
       sleep: async (milliseconds, signal) => {

@@ -20,6 +20,10 @@ export class TestClock implements Clock {
     return new Date(this.frozenAt ?? Date.now() + this.skippedMs);
   }
 
+  wallMs(): number {
+    return this.now().getTime();
+  }
+
   monotonicMs(): number {
     return (this.stoppedAt ?? performance.now()) + this.skippedMs;
   }

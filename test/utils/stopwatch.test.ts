@@ -13,7 +13,7 @@ describe('Stopwatch', () => {
     const clock = {
       ...systemClock,
       monotonicMs: () => 1_000 + passed.monotonicMs,
-      now: () => new Date(1_770_000_000_000 + passed.wallMs),
+      wallMs: () => 1_770_000_000_000 + passed.wallMs,
     };
     const stopwatch = new Stopwatch(clock);
     passed = { monotonicMs, wallMs };

@@ -4,12 +4,13 @@ import { ConnectionEventDatastore } from '../../datastores/connection-event-data
 import { ConnectionListDatastore } from '../../datastores/connection-list-datastore.ts';
 import { OAuthTokenDatastore } from '../../datastores/oauth-token-datastore.ts';
 import { PendingRevocationDatastore } from '../../datastores/pending-revocation-datastore.ts';
+import { DatabaseClock } from '../../db/database-clock.ts';
 import { openSession } from '../../db/session.ts';
 import { Egress } from '../../egress/egress.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { createMetrics } from '../../observability/metrics.ts';
 import { createStrategies } from '../../strategies/strategy-registry.ts';
-import { systemClock } from '../../utils/clock.ts';
+import { type Clock, systemClock } from '../../utils/clock.ts';
 import { CommandError } from '../command-error.ts';
 
 /** What a verb reads the database with, if it uses no token. */
@@ -21,7 +22,7 @@ export interface Readers {
 
 /** What a verb acts with. */
 export type OperatorServices = Services & {
-  clock: typeof systemClock;
+  clock: Clock;
   /** Aborted when the user interrupts the command: what has begun is finished first. */
   interrupted: AbortSignal;
 };
@@ -51,23 +52,24 @@ export async function withServices(
   work: (services: OperatorServices) => Promise<void>,
 ): Promise<void> {
   const config = loadOperatorConfig(readEnvironment(), { readsCompanies });
-  const session = openSession(config.database, systemClock);
-  const egress = new Egress(config.egress, systemClock);
+  const clock = new DatabaseClock(systemClock);
+  const session = openSession(config.database, clock);
+  const egress = new Egress(config.egress, clock);
   const services = buildServices({
     session,
-    strategies: createStrategies(config, egress, systemClock),
+    strategies: createStrategies(config, egress, clock),
     encryptionKeys: config.encryptionKeys,
     stateSecrets: [], // no verb starts a flow
     webhook: config.webhook,
     egress,
-    clock: systemClock,
+    clock,
     logger: await createLogger({ logLevel: 'silent', production: true }, process.stderr),
     metrics: createMetrics(),
   });
   try {
     if (system !== undefined) requireSystem(services, system);
     await requireKey(services);
-    await work({ ...services, clock: systemClock, interrupted: interruption() });
+    await work({ ...services, clock, interrupted: interruption() });
   } finally {
     await services.drain();
     await session.close();
