@@ -18,6 +18,7 @@ import { PendingGrantDatastore } from './datastores/pending-grant-datastore.ts';
 import { PendingRevocationDatastore } from './datastores/pending-revocation-datastore.ts';
 import { StatisticsDatastore } from './datastores/statistics-datastore.ts';
 import { WebhookQueueDatastore } from './datastores/webhook-queue-datastore.ts';
+import { DatabaseClock } from './db/database-clock.ts';
 import { openSession, type Session } from './db/session.ts';
 import { Egress } from './egress/egress.ts';
 import { CleanUpJob } from './jobs/clean-up-job.ts';
@@ -125,10 +126,10 @@ export function buildServices(dependencies: ServiceDependencies) {
   const grants = new PendingGrantDatastore({ session, clock, tokens, states: consumedStates, events, revocations });
 
   const shared = { strategies, tokens, reader, cipher, clock, logger };
-  const revoker = new GrantRevoker({ ...shared, pending: revocations });
+  const revoker = new GrantRevoker({ ...shared, grants, pending: revocations });
   const cooldown = new RefreshCooldown(clock);
   const leases = new RefreshLeases({ tokens, backgroundTasks, clock });
-  const saver = new RefreshSaver({ ...shared, revoker });
+  const saver = new RefreshSaver({ ...shared, grants, revoker });
   const failover = new FailoverRestorer({ saver, backgroundTasks, clock, logger });
   session.servers.addListener(failover);
   const schedule = new MaintenanceSchedule({ strategies, clock });
@@ -192,6 +193,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     cipher,
     tokens,
     events,
+    grants,
     connectionList,
     revocations,
     tokenManager,
@@ -235,7 +237,10 @@ interface ContextOptions {
 
 /** The composition root: builds every part once and passes it what it needs. Opens no connection. */
 export function createContext(config: Config, logger: Logger, options: ContextOptions = {}) {
-  const { clock = systemClock, jobPauseMs } = options;
+  const onDifference = (differenceMs: number) => {
+    logger.warn({ event: 'clock.wrong', difference_ms: Math.round(differenceMs) }, 'clock.wrong');
+  };
+  const { clock = new DatabaseClock(systemClock, onDifference), jobPauseMs } = options;
   const egress = new Egress(config.egress, clock);
   const { strategies = createStrategies(config, egress, clock) } = options;
   const session = openSession(config.database, clock);

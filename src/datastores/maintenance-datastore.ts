@@ -55,7 +55,16 @@ export class MaintenanceDatastore {
   /** Records that the provider confirmed the company. @param name kept as it is if absent */
   async saveCompany(connection: Connection, name: string | undefined): Promise<void> {
     const now = this.clock.now();
-    await this.update(connection, { last_verified_at: now, ...(name === undefined ? {} : { company_name: name }) });
+    await this.update(connection, {
+      last_verified_at: now,
+      company_read_at: now,
+      ...(name === undefined ? {} : { company_name: name }),
+    });
+  }
+
+  /** Records that the provider denied access to the company, and releases the claim. */
+  async recordDenial(connection: Connection, nextMaintenanceAt: Date): Promise<void> {
+    await this.update(connection, { company_read_at: this.clock.now(), next_maintenance_at: nextMaintenanceAt });
   }
 
   /** Makes a company's active connections due for verification, each no more than once a minute. */

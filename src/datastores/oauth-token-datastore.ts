@@ -16,13 +16,14 @@ import { countChange } from './connection-counts.ts';
 import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
 import { NO_LEASE, NO_TOKENS, toConnection, toRow, toTokenColumns } from './oauth-token-row.ts';
 import type { PendingRevocation, PendingRevocationDatastore } from './pending-revocation-datastore.ts';
+import { appendUnwantedGrant } from './unwanted-grants.ts';
 
 /** What a change that ended a connection leaves to do. */
 export interface EndedConnection {
   /** The event that was recorded. */
   event: ConnectionEvent;
-  /** The grant to revoke now; absent if there is none. */
-  revocation: PendingRevocation | undefined;
+  /** The grant to revoke now, or that it is revoked once its company is proven; absent if there is none. */
+  revocation: PendingRevocation | 'awaits_proof' | undefined;
 }
 
 /** A refresh's response, ready to be saved. */
@@ -87,6 +88,17 @@ export class OAuthTokenDatastore {
         .first('*', this.session.millisecondsUntil('next_refresh_attempt_at', 'back_off_ms')),
     );
     return row && { connection: toConnection(row), backOffMs: Math.max(0, Number(row.back_off_ms ?? 0)) };
+  }
+
+  /** True if the organization's active connection names the company, which the provider has not confirmed yet. */
+  async isAwaitingProof(key: ConnectionKey, realmId: RealmId): Promise<boolean> {
+    const row = await this.session.query((db) =>
+      db('oauth_tokens')
+        .where({ ...currentOf(key), realm_id: realmId, is_active: 1 })
+        .whereNull('last_verified_at')
+        .first('token_id'),
+    );
+    return row !== undefined;
   }
 
   /** True if a proven, active connection of any organization uses the company. */
@@ -311,11 +323,15 @@ export class OAuthTokenDatastore {
   /** A connection whose ciphertext was purged has no grant to revoke. */
   private async scheduleRevocation(
     trx: Knex.Transaction,
-    { system, realmId, tokens }: Connection,
-  ): Promise<PendingRevocation | undefined> {
+    { tokens, ...connection }: Connection,
+  ): Promise<EndedConnection['revocation']> {
     if (!tokens) return undefined;
-    const grant = { system, realmId, refreshToken: tokens.refreshToken };
-    return this.revocations.append(trx, grant);
+    if (!connection.lastVerifiedAt) {
+      await appendUnwantedGrant(trx, { ...connection, tokens }, this.clock.now());
+      return 'awaits_proof';
+    }
+    const { organizationId, system, realmId } = connection;
+    return this.revocations.append(trx, { organizationId, system, realmId, refreshToken: tokens.refreshToken });
   }
 
   private async record(

@@ -32,6 +32,7 @@ export function toRow(connection: NewConnection, nextMaintenanceAt: Date, now: D
     company_name: connection.companyName ?? null,
     ...toTokenColumns(connection.tokens),
     last_verified_at: connection.lastVerifiedAt ?? null,
+    company_read_at: connection.lastVerifiedAt ?? null,
     last_intuit_tid: connection.intuitTid ?? null,
     next_maintenance_at: nextMaintenanceAt,
     created_at: now,
@@ -94,6 +95,7 @@ export function toConnection(row: OAuthTokenRow): Connection {
       nextAt: toInstant(row.next_maintenance_at),
       recoveryAttempts: row.recovery_attempts,
       expiryNotifiedAt: toInstant(row.expiry_notified_at),
+      companyReadAt: toInstant(row.company_read_at),
       verificationRequestedAt: toInstant(row.verification_requested_at),
     },
   } as const;

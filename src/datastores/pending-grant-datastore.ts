@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { ConflictError, type Session } from '../db/session.ts';
-import type { AccountingSystem, ConnectionKey, NewConnection } from '../models/connection.ts';
+import type { AccountingSystem, ConnectionKey, NewConnection, RealmId } from '../models/connection.ts';
 import type { ConnectionEvent } from '../models/connection-event.ts';
 import type { CallbackOutcome, PendingGrant } from '../models/pending-grant.ts';
 import type { Clock } from '../utils/clock.ts';
@@ -9,6 +9,7 @@ import type { OAuthStateDatastore } from './oauth-state-datastore.ts';
 import type { EndedConnection, OAuthTokenDatastore } from './oauth-token-datastore.ts';
 import { toGrant, toGrantRow } from './pending-grant-row.ts';
 import type { PendingRevocation, PendingRevocationDatastore } from './pending-revocation-datastore.ts';
+import { appendUnwantedGrant, type UnprovenConnection } from './unwanted-grants.ts';
 
 /**
  * How a grant's move to `oauth_tokens` ended.
@@ -137,12 +138,33 @@ export class PendingGrantDatastore {
     });
   }
 
+  /** True if the organization is connecting the company: a grant of it was received, and is not a connection yet. */
+  async isBeingConnected({ organizationId, system }: ConnectionKey, realmId: RealmId): Promise<boolean> {
+    const row = await this.session.query((db) =>
+      db('pending_grants')
+        .where({ organization_id: organizationId, accounting_system: system, realm_id: realmId })
+        .whereIn('phase', ['received', 'unconfirmed'])
+        .first('token_id'),
+    );
+    return row !== undefined;
+  }
+
+  /** Records the tokens that a refresh returned for a connection that has ended unproven. Safe to repeat. */
+  async appendUnwanted(connection: UnprovenConnection): Promise<void> {
+    await this.session.query((db) => appendUnwantedGrant(db, connection, this.clock.now()));
+  }
+
   /** Deletes an unwanted grant. Returns its revocation if its company was proven. */
   async discard(grant: PendingGrant, { isProven }: { isProven: boolean }): Promise<PendingRevocation | undefined> {
     return this.session.transaction(async (trx) => {
       const removed = await this.remove(trx, grant);
       return removed && isProven ? this.scheduleRevocation(trx, grant) : undefined;
     });
+  }
+
+  /** Deletes an unwanted grant, which remains alive at the provider. */
+  async deleteUnwanted(tokenId: string): Promise<void> {
+    await this.session.query((db) => db('pending_grants').where({ token_id: tokenId, phase: 'unwanted' }).delete());
   }
 
   /** Returns the grants that are due, the earliest first. */
@@ -171,8 +193,8 @@ export class PendingGrantDatastore {
     return (await trx('pending_grants').where({ token_id: tokenId, phase }).delete()) > 0;
   }
 
-  private scheduleRevocation(trx: Knex.Transaction, { system, realmId, tokens }: PendingGrant) {
-    const grant = { system, realmId, refreshToken: tokens.refreshToken };
+  private scheduleRevocation(trx: Knex.Transaction, { organizationId, system, realmId, tokens }: PendingGrant) {
+    const grant = { organizationId, system, realmId, refreshToken: tokens.refreshToken };
     return this.revocations.append(trx, grant);
   }
 }

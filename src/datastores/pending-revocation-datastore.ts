@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { Session } from '../db/session.ts';
 import type { PendingRevocationRow } from '../db/tables.ts';
-import type { AccountingSystem, Ciphertext, RealmId } from '../models/connection.ts';
+import type { AccountingSystem, Ciphertext, OrganizationId, RealmId } from '../models/connection.ts';
 import { type Clock, fromNow } from '../utils/clock.ts';
 
 /** When the worker attempts a revocation by default: the process that recorded it attempts it first. */
@@ -10,6 +10,8 @@ const HEAD_START_MS = 60_000;
 
 /** A grant that no connection needs any more. */
 export interface Grant {
+  /** The organization that it was made for; absent if the grant was recorded by an older version. */
+  organizationId: OrganizationId | undefined;
   system: AccountingSystem;
   /** Absent if it is not known which company it is for. */
   realmId: RealmId | undefined;
@@ -49,11 +51,12 @@ export class PendingRevocationDatastore {
   /** Records a grant in the transaction that ends its connection. @param nextAttemptAt when the worker attempts it */
   async append(
     db: Knex,
-    { system, realmId, refreshToken }: Grant,
+    { organizationId, system, realmId, refreshToken }: Grant,
     nextAttemptAt = fromNow(this.clock, HEAD_START_MS),
   ): Promise<PendingRevocation> {
     const revocation = {
       revocationId: randomUUID(),
+      organizationId,
       system,
       realmId,
       refreshToken,
@@ -65,6 +68,7 @@ export class PendingRevocationDatastore {
       revocation_id: revocation.revocationId,
       accounting_system: system,
       realm_id: realmId ?? null,
+      organization_id: organizationId ?? null,
       refresh_token: refreshToken,
       next_attempt_at: nextAttemptAt,
       created_at: revocation.createdAt,
@@ -111,6 +115,13 @@ export class PendingRevocationDatastore {
     );
   }
 
+  /** Moves it to an instant without an attempt. */
+  async defer({ revocationId }: PendingRevocation, until: Date): Promise<void> {
+    await this.session.query((db) =>
+      db('pending_revocations').where('revocation_id', revocationId).update({ next_attempt_at: until }),
+    );
+  }
+
   /** Moves the revocations of a company that are not older than `createdAfter` to this instant or later. */
   async deferCompany({ system, realmId, until, createdAfter }: Deferral): Promise<void> {
     await this.session.query((db) =>
@@ -130,6 +141,7 @@ export class PendingRevocationDatastore {
 function toRevocation(row: PendingRevocationRow): PendingRevocation {
   return {
     revocationId: row.revocation_id,
+    organizationId: row.organization_id ?? undefined,
     system: row.accounting_system,
     realmId: row.realm_id ?? undefined,
     refreshToken: row.refresh_token,

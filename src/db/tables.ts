@@ -47,6 +47,8 @@ export interface OAuthTokenRow {
   next_maintenance_at: StoredInstant | null;
   recovery_attempts: number;
   expiry_notified_at: StoredInstant | null;
+  /** When the company's name was last requested. */
+  company_read_at: StoredInstant | null;
   /** When the provider reported that the company may have been disconnected; older than the verification that followed. */
   verification_requested_at: StoredInstant | null;
   created_at: StoredInstant;
@@ -127,6 +129,8 @@ export interface PendingRevocationRow {
   accounting_system: AccountingSystem;
   /** Null if it is not known which company the grant is for. */
   realm_id: RealmId | null;
+  /** The organization that it was made for; null if it was recorded before this column was. */
+  organization_id: OrganizationId | null;
   refresh_token: Ciphertext;
   attempts: number;
   next_attempt_at: StoredInstant;
@@ -165,6 +169,7 @@ type OAuthTokenInsert = Insertable<
   | 'last_refreshed_at'
   | 'recovery_attempts'
   | 'expiry_notified_at'
+  | 'company_read_at'
   | 'verification_requested_at',
   GeneratedColumn
 >;
@@ -187,7 +192,10 @@ declare module 'knex/types/tables.js' {
       Omit<Insertable<WebhookQueueRow, 'attempts'>, 'delivered_position'> & { delivered_position: number | Knex.Raw },
       Updatable<WebhookQueueRow>
     >;
-    pending_revocations: Knex.CompositeTableType<PendingRevocationRow, Insertable<PendingRevocationRow, 'attempts'>>;
+    pending_revocations: Knex.CompositeTableType<
+      PendingRevocationRow,
+      Insertable<PendingRevocationRow, 'attempts' | 'organization_id'>
+    >;
     pending_grants: PendingGrantRow;
     connection_counts: ConnectionCountRow;
   }

@@ -9,7 +9,7 @@ import { isUsable } from '../services/refresh-policy.ts';
 import { isProviderDown, type RefreshResult } from '../services/refresh-result.ts';
 import type { TokenManager } from '../services/token-manager.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
-import { type Clock, fromNow } from '../utils/clock.ts';
+import { type Clock, earliestNow, fromNow } from '../utils/clock.ts';
 import type { Job, JobOutcome } from './job.ts';
 
 const MINUTE_MS = 60_000;
@@ -83,20 +83,19 @@ export class MaintenanceJob implements Job<Connection> {
     const now = this.clock.now();
     const connection = await this.notifyExpiry(claimed);
     const isVerification = maintenance.needsVerification(connection, now, policy);
-    if (maintenance.needsKeepAlive(connection, now, policy) || (isVerification && !this.isProofPending(connection))) {
+    const readsCompany = isVerification || maintenance.needsCompanyName(connection, now, policy);
+    const needsNewToken = readsCompany && !isUsable(connection, now);
+    // An unproven connection waits for its company, not for a refresh: its token is new.
+    const isVerifiedByRefresh = isVerification && connection.lastVerifiedAt !== undefined;
+    if (maintenance.needsKeepAlive(connection, now, policy) || needsNewToken || isVerifiedByRefresh) {
       const result = await this.tokenManager.refresh(connection);
-      if (result.outcome !== 'current' || !isVerification) return toJobOutcome(result);
+      if (result.outcome !== 'current' || !readsCompany) return toJobOutcome(result);
       const outcome = await this.verifyCompany(result.connection);
       return outcome === 'skipped' ? 'done' : outcome; // the refresh called the provider
     }
-    if (isVerification) return this.verifyCompany(connection);
+    if (readsCompany) return this.verifyCompany(connection);
     await this.schedule(connection);
     return 'skipped';
-  }
-
-  /** True if the company was never confirmed and the access token can still be used to ask for it. */
-  private isProofPending(connection: ActiveConnection): boolean {
-    return connection.lastVerifiedAt === undefined && isUsable(connection, this.clock.now());
   }
 
   private async notifyExpiry(connection: ActiveConnection): Promise<ActiveConnection> {
@@ -120,11 +119,12 @@ export class MaintenanceJob implements Job<Connection> {
   }
 
   private async recoverOrPurge(lost: LostConnection): Promise<JobOutcome> {
-    if (maintenance.purgeAt(lost) <= this.clock.now()) {
+    const now = earliestNow(this.clock);
+    if (maintenance.purgeAt(lost) <= now) {
       await this.connections.purgeTokens(lost);
       return 'skipped';
     }
-    if (!maintenance.isRecoverable(lost, this.clock.now())) {
+    if (!maintenance.isRecoverable(lost, now)) {
       await this.connections.schedule(lost, maintenance.purgeAt(lost));
       return 'skipped';
     }

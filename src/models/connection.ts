@@ -45,6 +45,17 @@ export function limitToAuthorization(tokens: NewTokenSet): NewTokenSet {
   return { ...tokens, refreshTokenExpiresAt: authorizationExpiresAt, isRefreshExpiryAssumed: false };
 }
 
+/** True if the refresh token has expired as the provider stated: an assumed lifetime proves nothing. */
+export function isExpired(
+  {
+    refreshTokenExpiresAt,
+    isRefreshExpiryAssumed,
+  }: Pick<EncryptedTokens, 'refreshTokenExpiresAt' | 'isRefreshExpiryAssumed'>,
+  now: Date,
+): boolean {
+  return refreshTokenExpiresAt <= now && !isRefreshExpiryAssumed;
+}
+
 /** A token set as it is stored. */
 export interface EncryptedTokens {
   accessToken: Ciphertext;
@@ -140,6 +151,8 @@ export interface MaintenanceState {
   recoveryAttempts: number;
   /** When the user was last notified that the authorization ends. */
   expiryNotifiedAt: Date | undefined;
+  /** When the company's name was last requested; absent if never. */
+  companyReadAt: Date | undefined;
   /** When a browser reported that the company may have been disconnected: it is verified again if it was not since. */
   verificationRequestedAt: Date | undefined;
 }

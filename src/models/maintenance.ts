@@ -1,4 +1,4 @@
-import type { ActiveConnection, LostConnection, NewConnection } from './connection.ts';
+import { type ActiveConnection, isExpired, type LostConnection, type NewConnection } from './connection.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -18,6 +18,10 @@ export interface MaintenancePolicy {
 const KEEP_ALIVE_INTERVAL_MS = DAY_MS;
 /** A connection whose verification failed is verified again after this time. */
 const PROOF_RETRY_MS = MINUTE_MS;
+/** The name of a company whose connection is used, and so never idle, is read again after this time. */
+const COMPANY_READ_MS = 7 * DAY_MS;
+/** Each refresh may move the end of the authorization by seconds: a notice is not repeated for that. */
+const NOTICE_TOLERANCE_MS = 10 * MINUTE_MS;
 /** A refresh of unknown outcome is retried after this time: longer than its lease lasts. */
 const UNKNOWN_OUTCOME_RETRY_MS = 90_000;
 /** The provider's outages return `invalid_grant` too, so a lost connection is retried at these times after the loss. */
@@ -50,7 +54,10 @@ function nextOfActive(connection: ActiveFacts, now: Date, policy: MaintenancePol
   const times = [keepAliveAt];
   if (refresh?.startedAt) times.push(now.getTime() + UNKNOWN_OUTCOME_RETRY_MS);
   if (!lastVerifiedAt || isVerificationRequested(connection)) times.push(now.getTime() + PROOF_RETRY_MS);
-  else if (policy.verifyIdleMs !== undefined) times.push(lastVerifiedAt.getTime() + policy.verifyIdleMs);
+  else if (policy.verifyIdleMs !== undefined) {
+    const nameDueAt = companyReadAt(connection, now) + COMPANY_READ_MS;
+    times.push(lastVerifiedAt.getTime() + policy.verifyIdleMs, Math.max(nameDueAt, now.getTime()));
+  }
   const noticeAt = nextNoticeAt(tokens.authorizationExpiresAt, maintenance?.expiryNotifiedAt, policy);
   if (noticeAt !== undefined) times.push(noticeAt);
   return new Date(Math.min(...times));
@@ -61,7 +68,17 @@ function nextNoticeAt(expiresAt: Date | undefined, notifiedAt: Date | undefined,
   if (!expiresAt) return undefined;
   return policy.expiryNoticesMs
     .map((noticeMs) => expiresAt.getTime() - noticeMs)
-    .find((noticeAt) => noticeAt > (notifiedAt?.getTime() ?? Number.NEGATIVE_INFINITY));
+    .find((noticeAt) => !isNotified(noticeAt, notifiedAt));
+}
+
+/** @param noticeAt when the notice is due, in milliseconds since 1970 */
+function isNotified(noticeAt: number, notifiedAt: Date | undefined): boolean {
+  return notifiedAt !== undefined && notifiedAt.getTime() > noticeAt - NOTICE_TOLERANCE_MS;
+}
+
+/** In milliseconds since 1970; a new connection's name is read as it is made. */
+function companyReadAt({ maintenance }: ActiveFacts, now: Date): number {
+  return (maintenance ? maintenance.companyReadAt : now)?.getTime() ?? Number.NEGATIVE_INFINITY;
 }
 
 /**
@@ -91,6 +108,11 @@ export function needsVerification(connection: ActiveConnection, now: Date, polic
   return policy.verifyIdleMs !== undefined && now.getTime() - lastVerifiedAt.getTime() >= policy.verifyIdleMs;
 }
 
+/** True if the company may have been renamed since its name was last read. */
+export function needsCompanyName(connection: ActiveConnection, now: Date, policy: MaintenancePolicy): boolean {
+  return policy.verifyIdleMs !== undefined && now.getTime() - companyReadAt(connection, now) >= COMPANY_READ_MS;
+}
+
 function isVerificationRequested({ lastVerifiedAt, maintenance }: ActiveFacts): boolean {
   const requestedAt = maintenance?.verificationRequestedAt;
   return requestedAt !== undefined && (lastVerifiedAt === undefined || lastVerifiedAt < requestedAt);
@@ -105,15 +127,19 @@ export function dueExpiryNotice(
   if (!authorizationExpiresAt || authorizationExpiresAt <= now) return undefined;
   const due = policy.expiryNoticesMs.filter((noticeMs) => {
     const noticeAt = authorizationExpiresAt.getTime() - noticeMs;
-    return noticeAt <= now.getTime() && (!expiryNotifiedAt || expiryNotifiedAt.getTime() < noticeAt);
+    return noticeAt <= now.getTime() && !isNotified(noticeAt, expiryNotifiedAt);
   });
   return due.at(-1);
 }
 
-/** True if a lost connection may turn out to be alive. */
-export function isRecoverable({ reason, tokens, maintenance }: LostConnection, now: Date): boolean {
-  if (reason === 'refresh_token_expired' || maintenance.recoveryAttempts >= RECOVERY_MS.length) return false;
-  return tokens !== undefined && tokens.refreshTokenExpiresAt > now;
+/** True if a lost connection is to be retried: it may turn out to be alive. */
+export function isRecoverable(lost: LostConnection, now: Date): boolean {
+  return lost.maintenance.recoveryAttempts < RECOVERY_MS.length && hasUsableToken(lost, now);
+}
+
+/** True if a lost connection's refresh token can be sent, also after a clock was wrong and the token had not expired. */
+export function hasUsableToken({ tokens }: LostConnection, now: Date): boolean {
+  return tokens !== undefined && !isExpired(tokens, now);
 }
 
 /** When a lost connection's ciphertext is deleted. */

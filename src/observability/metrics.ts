@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 /** What operators see at `/metrics`. No organization or company is a label: there may be a million of them. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** How a call for new tokens ended. `superseded`: another change to the connection took precedence. */
+/** How a call for new tokens ended. `superseded`: another change to the connection took precedence. `not_sent`: too late. */
 export type RefreshMetric = (typeof REFRESH_OUTCOMES)[number];
 
 const REFRESH_OUTCOMES = [
@@ -13,6 +13,7 @@ const REFRESH_OUTCOMES = [
   'provider_unavailable',
   'provider_error',
   'superseded',
+  'not_sent',
 ] as const;
 const CALLBACK_OUTCOMES = [
   'connected',

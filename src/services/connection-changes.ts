@@ -9,8 +9,12 @@ import type { Clock } from '../utils/clock.ts';
 import { withTimeout } from '../utils/with-timeout.ts';
 import type { GrantRevoker, RevocationOutcome } from './grant-revoker.ts';
 
-/** How the attempt of a revocation ended; `in_progress`: it takes longer than its caller waits. */
-export type RevocationAttempt = RevocationOutcome | 'in_progress';
+/**
+ * How the attempt of a revocation ended.
+ * - `in_progress`: it takes longer than its caller waits.
+ * - `awaits_proof`: the worker attempts it once the company is proven.
+ */
+export type RevocationAttempt = RevocationOutcome | 'in_progress' | 'awaits_proof';
 
 interface Dependencies {
   strategies: StrategyRegistry;
@@ -42,7 +46,7 @@ export class ConnectionChanges {
     { event, revocation }: EndedConnection,
   ): Promise<RevocationAttempt | undefined> {
     logEvent(this.logger, event);
-    return revocation && this.revoke(system, revocation);
+    return typeof revocation === 'object' ? this.revoke(system, revocation) : revocation;
   }
 
   /** Attempts a revocation for no longer than one call may take: it continues in the background, and the worker retries it. */

@@ -84,7 +84,7 @@ export class ConnectionVerifier {
       await this.companyLimiter?.acquire(strategy, connection.realmId);
       const { name } = await strategy.readCompany(connection.realmId, accessToken);
       await this.connections.saveCompany(connection, name);
-      await this.schedule(connection);
+      await this.connections.schedule(connection, this.nextMaintenanceAt(connection));
       return 'verified';
     } catch (error) {
       if (hasCode(error, 'rate_limited')) return 'rate_limited';
@@ -109,15 +109,16 @@ export class ConnectionVerifier {
     const { organizationId, realmId } = connection;
     const event = 'maintenance.company_rejected';
     this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, ...error.toLog() }, event);
-    if (connection.lastVerifiedAt) await this.schedule(connection); // the refresh succeeded: the grant is alive
+    // Of a proven connection, the grant is alive: its refreshes succeed.
+    if (connection.lastVerifiedAt) await this.connections.recordDenial(connection, this.nextMaintenanceAt(connection));
     return 'denied';
   }
 
-  private async schedule(connection: ActiveConnection): Promise<void> {
+  private nextMaintenanceAt(connection: ActiveConnection): Date {
     const { maintenance } = this.strategies.get(connection.system).profile;
     const now = this.clock.now();
-    const next = nextMaintenanceAt({ ...connection, lastVerifiedAt: now }, now, maintenance);
-    await this.connections.schedule(connection, next);
+    const read = { ...connection, lastVerifiedAt: now, maintenance: { ...connection.maintenance, companyReadAt: now } };
+    return nextMaintenanceAt(read, now, maintenance);
   }
 }
 

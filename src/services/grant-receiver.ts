@@ -99,8 +99,9 @@ export class GrantReceiver {
       );
     } catch (err) {
       this.log('connect.grant_not_stored', grant, { err });
-      const { system, realmId, tokens } = grant;
-      const isEnded = await this.revoker.revokeOrphaned({ system, realmId, refreshToken: tokens.refreshToken });
+      const { organizationId, system, realmId, tokens } = grant;
+      const orphaned = { organizationId, system, realmId, refreshToken: tokens.refreshToken };
+      const isEnded = await this.revoker.revokeOrphaned(orphaned);
       if (!isEnded) this.hasLostGrant = true;
       if (!hasCode(err, 'service_unavailable')) throw err;
       const consequence = isEnded ? ', so it was revoked' : '';

@@ -1,5 +1,6 @@
 import type { TokenCipher } from '../crypto/token-cipher.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
+import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
 import type {
   Grant,
   PendingRevocation,
@@ -11,7 +12,7 @@ import type { Logger } from '../observability/logger.ts';
 import { isProviderError, ProviderError } from '../strategies/provider-error.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import { backOffMs } from '../utils/back-off.ts';
-import { type Clock, fromNow } from '../utils/clock.ts';
+import { type Clock, earliestNow, fromNow } from '../utils/clock.ts';
 
 const MINUTE_MS = 60_000;
 const MIN_BACK_OFF_MS = MINUTE_MS;
@@ -28,14 +29,16 @@ const ABANDON_ATTEMPTS = 10;
  * How an attempt ended.
  * - `revoked`: the provider revoked the grant.
  * - `not_needed`: an active connection uses its company.
+ * - `deferred`: its organization is connecting the company again, which is not proven yet.
  * - `abandoned`: it was attempted so often that the grant is left to expire.
  * - `failed`, `provider_down`: it is attempted again later.
  */
-export type RevocationOutcome = 'revoked' | 'not_needed' | 'abandoned' | 'failed' | 'provider_down';
+export type RevocationOutcome = 'revoked' | 'not_needed' | 'deferred' | 'abandoned' | 'failed' | 'provider_down';
 
 interface Dependencies {
   strategies: StrategyRegistry;
   tokens: OAuthTokenDatastore;
+  grants: PendingGrantDatastore;
   pending: PendingRevocationDatastore;
   cipher: TokenCipher;
   clock: Clock;
@@ -46,6 +49,7 @@ interface Dependencies {
 export class GrantRevoker {
   private readonly strategies: StrategyRegistry;
   private readonly tokens: OAuthTokenDatastore;
+  private readonly grants: PendingGrantDatastore;
   private readonly pending: PendingRevocationDatastore;
   private readonly cipher: TokenCipher;
   private readonly clock: Clock;
@@ -54,6 +58,7 @@ export class GrantRevoker {
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
     this.tokens = dependencies.tokens;
+    this.grants = dependencies.grants;
     this.pending = dependencies.pending;
     this.cipher = dependencies.cipher;
     this.clock = dependencies.clock;
@@ -64,7 +69,8 @@ export class GrantRevoker {
   async revoke(revocation: PendingRevocation): Promise<RevocationOutcome> {
     try {
       const outcome = await this.execute(revocation);
-      await this.pending.delete(revocation);
+      if (outcome === 'deferred') await this.pending.defer(revocation, fromNow(this.clock, DEFER_MS));
+      else await this.pending.delete(revocation);
       return outcome;
     } catch (error) {
       const isOwnFault =
@@ -115,13 +121,24 @@ export class GrantRevoker {
       this.log('info', 'grant.revocation.not_needed', revocation); // revoking one grant can end all of a company's
       return 'not_needed';
     }
+    if (await this.isBeingConnected(revocation)) {
+      this.log('info', 'grant.revocation.deferred', revocation);
+      return 'deferred';
+    }
     await this.strategies.get(system).revoke(this.cipher.decrypt(refreshToken));
     this.log('info', 'grant.revoked', revocation);
     return 'revoked';
   }
 
+  /** True if the grant's own organization is connecting the company again: revoking the old grant could end the new one. */
+  private async isBeingConnected({ organizationId, system, realmId }: Grant): Promise<boolean> {
+    if (!organizationId || !realmId) return false;
+    const key = { organizationId, system };
+    return (await this.grants.isBeingConnected(key, realmId)) || this.tokens.isAwaitingProof(key, realmId);
+  }
+
   private isPastAttempts({ createdAt, attempts }: PendingRevocation): boolean {
-    return attempts >= ABANDON_ATTEMPTS && this.clock.now().getTime() - createdAt.getTime() > ABANDON_MS;
+    return attempts >= ABANDON_ATTEMPTS && earliestNow(this.clock).getTime() - createdAt.getTime() > ABANDON_MS;
   }
 
   private async postpone(revocation: PendingRevocation): Promise<void> {

@@ -121,7 +121,7 @@ export class OrganizationEraser {
     for (const { system, realmId } of await this.organizations.listCompanies(organizationId)) {
       for (const revocation of await this.revocations.listOfCompany(system, realmId)) {
         if (!this.isKnown(system)) await this.revocations.delete(revocation);
-        else if (['failed', 'provider_down'].includes(await this.revoker.revoke(revocation))) return false;
+        else if (['failed', 'deferred', 'provider_down'].includes(await this.revoker.revoke(revocation))) return false;
       }
     }
     return true;

@@ -56,12 +56,14 @@ export class RefreshFailures {
   /** Judges the provider's error. Only the owner of the lease calls this. */
   async handle(connection: RefreshableConnection, lease: Lease, error: ProviderError): Promise<RefreshResult> {
     if (error.details.isTooLate) {
+      this.log('warn', 'token.refresh.not_sent', connection, {});
+      this.count('not_sent');
       this.leases.abandon(connection, lease.owner);
       return DEFERRED;
     }
     if (connection.state === 'active') {
       return error.failure === 'rejected'
-        ? this.handleRejection(connection, error)
+        ? this.handleRejection(connection, lease, error)
         : this.handleFailure(connection, lease, error);
     }
     // Other workers may wait for the lease, to recover the connection as well.
@@ -71,7 +73,20 @@ export class RefreshFailures {
   }
 
   /** `invalid_grant`: if the row changed, another refresh explains it; otherwise the grant is lost. */
-  private async handleRejection(connection: ActiveConnection, error: ProviderError): Promise<RefreshResult> {
+  private async handleRejection(
+    connection: ActiveConnection,
+    lease: Lease,
+    error: ProviderError,
+  ): Promise<RefreshResult> {
+    try {
+      return await this.recordRejection(connection, error);
+    } catch (err) {
+      this.leases.abandon(connection, lease.owner); // otherwise the next rejection would be attributed to this call
+      throw err;
+    }
+  }
+
+  private async recordRejection(connection: ActiveConnection, error: ProviderError): Promise<RefreshResult> {
     const found = await this.retryBriefly(() => this.tokens.findForRefresh(connection));
     const current = await this.saver.restoreNewest(found?.connection);
     if (!current || !isUnchanged(current, connection)) {
@@ -114,7 +129,7 @@ export class RefreshFailures {
     return details.isTimeout ? Math.max(ownMs, policy.SAVE_MS) : ownMs;
   }
 
-  /** A lease that cannot be released is taken over by another process. */
+  /** If the database is unavailable, the lease is abandoned later, or taken over if the call's outcome is unknown. */
   private async releaseLease(
     connection: RefreshableConnection,
     { owner }: Lease,
@@ -136,6 +151,7 @@ export class RefreshFailures {
       this.report(await this.retryBriefly(() => this.tokens.releaseLease(connection, owner, failed)));
     } catch (err) {
       this.log('warn', 'token.refresh.lease_not_released', connection, { err });
+      if (!isOutcomeUnknown) this.leases.abandon(connection, owner);
     }
   }
 

@@ -1,4 +1,4 @@
-import type { ActiveConnection } from '../models/connection.ts';
+import { type ActiveConnection, isExpired } from '../models/connection.ts';
 import { backOffMs } from '../utils/back-off.ts';
 import type { Clock } from '../utils/clock.ts';
 
@@ -58,7 +58,7 @@ export function isValid(connection: ActiveConnection, now: Date): boolean {
 /** True if the refresh token has expired as the provider stated, so that sending it is pointless. */
 export function isRefreshTokenExpired({ tokens, refresh }: ActiveConnection, now: Date): boolean {
   const isLeased = refresh.owner !== undefined; // the holder's response may still arrive
-  return tokens.refreshTokenExpiresAt <= now && !tokens.isRefreshExpiryAssumed && !isLeased;
+  return isExpired(tokens, now) && !isLeased;
 }
 
 /** Milliseconds until the provider may be called again after this many consecutive failures. */

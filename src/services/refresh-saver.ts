@@ -1,5 +1,6 @@
 import type { TokenCipher } from '../crypto/token-cipher.ts';
 import type { OAuthTokenDatastore, RefreshedTokens } from '../datastores/oauth-token-datastore.ts';
+import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
 import { hasCode } from '../errors.ts';
 import {
   type ActiveConnection,
@@ -40,6 +41,7 @@ interface Remembered {
 interface Dependencies {
   strategies: StrategyRegistry;
   tokens: OAuthTokenDatastore;
+  grants: PendingGrantDatastore;
   cipher: TokenCipher;
   revoker: GrantRevoker;
   clock: Clock;
@@ -50,6 +52,7 @@ interface Dependencies {
 export class RefreshSaver {
   private readonly strategies: StrategyRegistry;
   private readonly tokens: OAuthTokenDatastore;
+  private readonly grants: PendingGrantDatastore;
   private readonly cipher: TokenCipher;
   private readonly revoker: GrantRevoker;
   private readonly clock: Clock;
@@ -60,6 +63,7 @@ export class RefreshSaver {
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
     this.tokens = dependencies.tokens;
+    this.grants = dependencies.grants;
     this.cipher = dependencies.cipher;
     this.revoker = dependencies.revoker;
     this.clock = dependencies.clock;
@@ -85,12 +89,10 @@ export class RefreshSaver {
     });
     const current = await this.retry(connection, () => this.tokens.findCurrent(connection));
     const event = isSaved ? 'token.refresh.succeeded' : 'token.refresh.superseded';
-    const { organizationId, system, realmId } = connection;
+    const { organizationId, realmId } = connection;
     const context = { organization_id: organizationId, realm_id: realmId, intuit_tid: intuitTid };
     this.logger.info({ event, ...context, generation: current?.generation }, event);
-    if (current?.tokenId !== connection.tokenId) {
-      await this.revoker.revokeOrphaned({ system, realmId, refreshToken: tokens.refreshToken });
-    }
+    if (current?.tokenId !== connection.tokenId) await this.endOrphaned({ ...connection, tokens });
     return { current, isSuperseded: !isSaved };
   }
 
@@ -120,6 +122,16 @@ export class RefreshSaver {
   async readNewest(): Promise<void> {
     const [newest] = [...this.remembered.values()].slice(-1);
     if (newest) await this.tokens.findCurrent(newest.connection);
+  }
+
+  /** Ends a grant whose connection was disconnected or replaced while it was refreshed. */
+  private async endOrphaned(connection: RefreshableConnection): Promise<void> {
+    const { organizationId, system, realmId, tokens, lastVerifiedAt } = connection;
+    if (lastVerifiedAt) {
+      await this.revoker.revokeOrphaned({ organizationId, system, realmId, refreshToken: tokens.refreshToken });
+    } else {
+      await this.retry(connection, () => this.grants.appendUnwanted(connection));
+    }
   }
 
   private async restore(connection: Connection | undefined, newest: Remembered): Promise<Connection | undefined> {

@@ -36,7 +36,12 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase) => {
       generation: 0,
       lastRefreshedAt: undefined,
       refresh: { owner: undefined, takeoverOwner: undefined, startedAt: undefined, failures: 0, isFailing: false },
-      maintenance: { nextAt: later(), recoveryAttempts: 0, expiryNotifiedAt: undefined },
+      maintenance: {
+        nextAt: later(),
+        recoveryAttempts: 0,
+        expiryNotifiedAt: undefined,
+        companyReadAt: connection.lastVerifiedAt,
+      },
     });
     expect(await harness.row('acme')).toMatchObject({ last_intuit_tid: intuitTid });
   });
@@ -171,7 +176,9 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase) => {
     const calls = Array.from({ length: 20 }, (_, index) =>
       index % 4 === 3 ? disconnect() : replace(connectionOf({ realmId: String(index) as RealmId })),
     );
-    const ended = (await Promise.all(calls)).flatMap((end) => end?.revocation?.realmId ?? []);
+    const ended = (await Promise.all(calls)).flatMap(({ revocation } = {} as EndedConnection) =>
+      typeof revocation === 'object' ? (revocation.realmId ?? []) : [],
+    );
     const current = await find();
     const all = [...ended, ...(current ? [current.realmId] : [])].map(Number).sort((a, b) => a - b);
     expect(all).toEqual([0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18]); // each ended once, none forgotten

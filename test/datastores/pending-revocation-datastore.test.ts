@@ -1,13 +1,14 @@
 import { expect, it } from '@jest/globals';
 import { PendingRevocationDatastore } from '../../src/datastores/pending-revocation-datastore.ts';
-import type { Ciphertext, RealmId } from '../../src/models/connection.ts';
+import type { Ciphertext, OrganizationId, RealmId } from '../../src/models/connection.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { MINUTES, useHarness } from '../support/harness.ts';
 
 describeEachDatabase('PendingRevocationDatastore', (createDatabase) => {
   const harness = useHarness(createDatabase, { frozen: true, isolated: true });
   const realmId = '1' as RealmId;
-  const grant = { system: 'quickbooks', realmId, refreshToken: 'a ciphertext' as Ciphertext };
+  const organizationId = 'org' as OrganizationId;
+  const grant = { organizationId, system: 'quickbooks', realmId, refreshToken: 'a ciphertext' as Ciphertext };
   const pending = () => new PendingRevocationDatastore({ session: harness.home.session, clock: harness.clock });
   const listDue = (limit = 10) => pending().listDue(['quickbooks'], limit);
   const inMinutes = (minutes: number) => new Date(harness.clock.now().getTime() + minutes * MINUTES);
@@ -29,6 +30,15 @@ describeEachDatabase('PendingRevocationDatastore', (createDatabase) => {
     expect(await pending().listDue(['ledgerly'], 10)).toEqual([ledgerly]);
     expect(await pending().listDue(['quickbooks', 'ledgerly'], 10)).toHaveLength(2);
     expect(await pending().listDue([], 10)).toEqual([]);
+  });
+
+  it('moves a revocation without counting an attempt', async () => {
+    const recorded = await pending().record(grant, inMinutes(0));
+    await pending().defer(recorded, inMinutes(2));
+    expect(await harness.pendingRevocations()).toMatchObject([{ organization_id: 'org', attempts: 0 }]);
+    expect(await listDue()).toEqual([]);
+    harness.clock.advance(2 * MINUTES);
+    expect(await listDue()).toMatchObject([{ ...grant, attempts: 0 }]);
   });
 
   it('stores a grant whose company is not known', async () => {

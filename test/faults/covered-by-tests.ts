@@ -43,6 +43,21 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'is revoked although an unproven connection claims its company',
   },
   {
+    fault: 'an unproven connection is disconnected, whose grant is for another organization’s company',
+    file: 'test/flow/unproven-connections.test.ts',
+    title: 'revokes nothing if its grant is for a company that another organization uses',
+  },
+  {
+    fault: 'an old revocation is retried while its organization connects the company again, unproven',
+    file: 'test/flow/unproven-connections.test.ts',
+    title: 'is not revoked while the organization’s new connection to the company is unproven, nor afterwards',
+  },
+  {
+    fault: 'the database is unavailable when a rejection is to be recorded',
+    file: 'test/services/token-refresher.test.ts',
+    title: 'attributes a rejection to the user although it could not be recorded at first',
+  },
+  {
     fault: 'the database is unavailable after a code was exchanged',
     file: 'test/flow/kept-grants.test.ts',
     title: 'delays the connection: it is completed once the database is available, and the user is informed',
@@ -108,9 +123,19 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'refreshes a connection that Intuit has not accepted for a day, and reads its company’s name again',
   },
   {
+    fault: 'a company is renamed whose connection is used, and so never idle',
+    file: 'test/jobs/maintenance-job.test.ts',
+    title: 'reads the company’s name once a week if the connection is refreshed by its callers',
+  },
+  {
     fault: 'the five-year limit comes near',
     file: 'test/jobs/maintenance-job.test.ts',
     title: 'is notified 30 and 7 days before it, once each, and ends the connection',
+  },
+  {
+    fault: 'the five-year limit moves by seconds with each refresh',
+    file: 'test/models/maintenance.test.ts',
+    title: 'needs no notice a second time if a refresh moves the end of its authorization by seconds',
   },
   {
     fault: 'a planned failover of the database',
@@ -171,6 +196,16 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     fault: 'a replica whose clock is wrong',
     file: 'test/datastores/oauth-token-datastore-refresh.test.ts',
     title: 'measures a back-off by the database’s clock, not by the process’s',
+  },
+  {
+    fault: 'a replica whose clock is 120 days ahead or behind: expiry',
+    file: 'test/db/wrong-clock.test.ts',
+    title: 'sends a refresh token that has expired by one of two clocks only (%s)',
+  },
+  {
+    fault: 'a replica whose clock is 120 days ahead or behind: maintenance',
+    file: 'test/db/wrong-clock.test.ts',
+    title: 'maintains only what is due (%s)',
   },
   {
     fault: 'the clock is set back after Intuit rejected the service (`invalid_client`)',

@@ -233,11 +233,31 @@ describe('the verification of idle connections', () => {
     expect(harness.simulator.callsTo('api').filter(({ path }) => path.includes('companyinfo'))).toEqual([]);
   });
 
-  it('keeps a connection whose grant is alive although Intuit denies it the company', async () => {
+  it('reads the company’s name once a week if the connection is refreshed by its callers', async () => {
+    await harness.connect('used');
+    harness.simulator.fail({ on: 'companyinfo', kind: 'json', body: { CompanyInfo: { CompanyName: 'Renamed' } } });
+    for (let hour = 0; hour < 15 * 24; hour += 12) {
+      await harness.runWorker(12 * HOURS, 12 * HOURS);
+      expect(await harness.use('used')).toBe(200);
+      if (hour === 6 * 24) expect(namesRead()).toBe(0);
+      if (hour === 8 * 24) expect(await harness.row('used')).toMatchObject({ company_name: 'Renamed' });
+    }
+    expect(namesRead()).toBe(2);
+  });
+
+  it('keeps a connection whose grant is alive although Intuit denies it the company, and asks again a day later', async () => {
     await harness.connect('denied');
-    harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 403 });
+    harness.simulator.fail({ on: 'companyinfo', kind: 'status', status: 403, times: 100 });
     await harness.runWorker(24 * HOURS, 1 * HOURS);
     expect(await harness.row('denied')).toMatchObject({ is_active: 1, generation: 1 });
     expect(harness.logs.some((line) => line.includes('maintenance.company_rejected'))).toBe(true);
+    await harness.runWorker(23 * HOURS, 1 * HOURS);
+    expect(namesRead()).toBe(1);
+    await harness.runWorker(9 * 24 * HOURS, 1 * HOURS);
+    expect(namesRead()).toBe(10);
   });
+
+  function namesRead(): number {
+    return harness.simulator.callsTo('api').filter(({ path }) => path.includes('companyinfo')).length;
+  }
 });

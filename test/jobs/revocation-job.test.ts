@@ -66,7 +66,10 @@ describeEachDatabase('a revocation that failed', (createDatabase) => {
     const { worker, cipher, revocations } = await harness.replica();
     for (let at = 0; at < 5; at += 1) {
       const refreshToken = cipher.encrypt(`refresh-token-${at}` as PlainToken);
-      await revocations.record({ system: 'quickbooks', realmId, refreshToken }, harness.clock.now());
+      await revocations.record(
+        { organizationId: undefined, system: 'quickbooks', realmId, refreshToken },
+        harness.clock.now(),
+      );
     }
     harness.simulator.fail({ on: 'revoke', kind: 'status', status: 503, times: null });
     const before = harness.logs.length;

@@ -12,6 +12,7 @@ import {
   dueExpiryNotice,
   isRecoverable,
   type MaintenancePolicy,
+  needsCompanyName,
   needsKeepAlive,
   needsVerification,
   nextMaintenanceAt,
@@ -40,6 +41,8 @@ interface ActiveCase {
   isVerificationRequested?: true;
 
   isOutcomeUnknown?: true;
+  /** Days since its company's name was read; by default, it was read now. */
+  nameAge?: number;
   policy?: MaintenancePolicy;
 }
 
@@ -77,6 +80,13 @@ describe('the next maintenance of an active connection', () => {
       { policy: { ...POLICY, verifyIdleMs: 1 * DAYS } },
       1 * DAYS,
     ],
+    [
+      '7 days after its company’s name was read, however often it is used',
+      { nameAge: 6.5, policy: { ...POLICY, verifyIdleMs: 1 * DAYS } },
+      0.5 * DAYS,
+    ],
+    ['now if its company’s name was read 8 days ago', { nameAge: 8, policy: { ...POLICY, verifyIdleMs: 1 * DAYS } }, 0],
+    ['never to read its company’s name if verification is disabled', { nameAge: 8 }, 86 * DAYS],
     ['after 90 seconds if the outcome of a refresh is unknown', { isOutcomeUnknown: true }, 90 * SECONDS],
     ['at the earliest of these', { isOutcomeUnknown: true, isUnproven: true, authorization: 100 }, 1 * MINUTES],
     ['by the lifetimes of its provider: keep-alive', { refreshToken: 30, policy: OTHER_POLICY }, 25 * DAYS],
@@ -163,6 +173,20 @@ describe('an active connection', () => {
     expect(dueExpiryNotice(notified, fromNow(23 * DAYS), POLICY)).toBe(7 * DAYS);
   });
 
+  it('needs no notice a second time if a refresh moves the end of its authorization by seconds', () => {
+    const notified = active({ authorization: 30, isNotified: true });
+    const moved = { ...notified, tokens: tokens(100, 30 + 2 / 86_400) };
+    expect(dueExpiryNotice(moved, fromNow(2 * SECONDS), POLICY)).toBeUndefined();
+    expect(nextMaintenanceAt(moved, NOW, POLICY)).toEqual(fromNow(23 * DAYS + 2 * SECONDS));
+  });
+
+  it('needs its company’s name a week after it was read', () => {
+    const policy = { ...POLICY, verifyIdleMs: 1 * DAYS };
+    expect(needsCompanyName(active({ nameAge: 6.999 }), NOW, policy)).toBe(false);
+    expect(needsCompanyName(active({ nameAge: 7 }), NOW, policy)).toBe(true);
+    expect(needsCompanyName(active({ nameAge: 7 }), NOW, POLICY)).toBe(false);
+  });
+
   it('needs verification once Intuit has not accepted it for the configured time', () => {
     const policy = { ...POLICY, verifyIdleMs: 1 * DAYS };
     expect(needsVerification(active({}), fromNow(0.999 * DAYS), policy)).toBe(false);
@@ -177,7 +201,12 @@ describe('a lost connection', () => {
     ['is recoverable while attempts and time are left', { refreshToken: 9, attempts: 3 }, true],
     ['is not recoverable after 4 rejected recoveries', { refreshToken: 9, attempts: 4 }, false],
     ['is not recoverable once its refresh token expired', { refreshToken: 0 }, false],
-    ['is not recoverable if it was lost by expiry', { refreshToken: 9, reason: 'refresh_token_expired' }, false],
+    [
+      'is recoverable if it was lost by expiry, although only a clock was wrong',
+      { refreshToken: 9, reason: 'refresh_token_expired' },
+      true,
+    ],
+    ['is recoverable after the assumed expiry of its refresh token', { refreshToken: -9, isAssumed: true }, true],
     ['is not recoverable without tokens', { isPurged: true }, false],
   ])('%s', (_, facts, expected) => {
     expect(isRecoverable(lost(facts), NOW)).toBe(expected);
@@ -190,6 +219,8 @@ describe('a lost connection', () => {
 
 interface LostCase {
   refreshToken?: number;
+  /** Its refresh token's expiry is assumed. */
+  isAssumed?: true;
   attempts?: number;
   reason?: LossReason;
   isPurged?: true;
@@ -202,6 +233,7 @@ function active(facts: Omit<ActiveCase, 'policy'>): ActiveConnection {
     isNotified,
     isUnproven,
     isOutcomeUnknown,
+    nameAge = 0,
     isVerificationRequested,
   } = facts;
   return {
@@ -214,23 +246,25 @@ function active(facts: Omit<ActiveCase, 'policy'>): ActiveConnection {
       nextAt: NOW,
       recoveryAttempts: 0,
       expiryNotifiedAt: isNotified && NOW,
+      companyReadAt: fromNow(-nameAge * DAYS),
       verificationRequestedAt: isVerificationRequested && fromNow(1),
     },
   };
 }
 
 /** Lost now. */
-function lost({ refreshToken = 100, attempts = 0, reason = 'authorization_revoked', isPurged }: LostCase) {
+function lost({ refreshToken = 100, isAssumed, attempts = 0, reason = 'authorization_revoked', isPurged }: LostCase) {
   return {
     ...stored,
     state: 'lost',
     reason,
     lostAt: NOW,
-    tokens: isPurged ? undefined : tokens(refreshToken, undefined),
+    tokens: isPurged ? undefined : { ...tokens(refreshToken, undefined), isRefreshExpiryAssumed: isAssumed === true },
     maintenance: {
       nextAt: NOW,
       recoveryAttempts: attempts,
       expiryNotifiedAt: undefined,
+      companyReadAt: undefined,
       verificationRequestedAt: undefined,
     },
   } satisfies LostConnection;

@@ -4,6 +4,7 @@ import type { Context } from '../../src/context.ts';
 import { AppError } from '../../src/errors.ts';
 import type { ActiveConnection } from '../../src/models/connection.ts';
 import type { RefreshResult } from '../../src/services/refresh-result.ts';
+import { ProviderError } from '../../src/strategies/provider-error.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { DAYS, HOURS, MINUTES, SECONDS, useHarness } from '../support/harness.ts';
 import { until } from '../support/until.ts';
@@ -283,6 +284,46 @@ describeEachDatabase('a token refresher', (createDatabase) => {
     expect(await refresh('even')).toMatchObject({ outcome: 'current' });
     harness.clock.advance(2 * SECONDS);
     expect(await refresh('odd')).toMatchObject({ outcome: 'current' });
+  });
+
+  it('attributes a rejection to the user although it could not be recorded at first', async () => {
+    const realmId = await harness.connect('revoked');
+    harness.simulator.revokeGrant(realmId);
+    const markLost = jest
+      .spyOn(harness.home.tokens, 'markLost')
+      .mockRejectedValue(new AppError('service_unavailable', { detail: 'The database is unavailable.' }));
+    await expect(refresh('revoked')).rejects.toMatchObject({ code: 'service_unavailable' });
+    markLost.mockRestore();
+    await harness.home.backgroundTasks.drain();
+    expect(await harness.row('revoked')).toMatchObject({ refresh_lease_owner: null, refresh_started_at: null });
+    expect(await refresh('revoked')).toMatchObject({ connection: { reason: 'authorization_revoked' } });
+  });
+
+  it('releases a lease whose failed call could not be recorded, as soon as the database is available', async () => {
+    await harness.connect('down');
+    harness.simulator.fail({ on: 'token', kind: 'status', status: 503 });
+    const release = jest
+      .spyOn(harness.home.tokens, 'releaseLease')
+      .mockRejectedValue(new AppError('service_unavailable', { detail: 'The database is unavailable.' }));
+    expect(await refresh('down')).toMatchObject({ outcome: 'failed' });
+    release.mockRestore();
+    await harness.home.backgroundTasks.drain();
+    expect(await harness.row('down')).toMatchObject({ refresh_lease_owner: null, refresh_started_at: null });
+  });
+
+  it('logs and counts a call that it did not send because it was too late', async () => {
+    await harness.connect('late');
+    const strategy = harness.home.strategies.get('quickbooks');
+    const tooLate = new ProviderError('unavailable', { isTooLate: true });
+    jest.spyOn(strategy, 'refresh').mockRejectedValueOnce(tooLate);
+    const before = harness.logs.length;
+    expect(await refresh('late')).toEqual({ outcome: 'deferred', cause: 'provider_unavailable' });
+    const [line] = harness.logs.slice(before).map((text) => JSON.parse(text));
+    expect(line).toMatchObject({ event: 'token.refresh.not_sent', level: 40, organization_id: 'late' });
+    const { values } = await harness.home.metrics.refreshes.get();
+    expect(values.find(({ labels }) => labels.outcome === 'not_sent')?.value).toBe(1);
+    await harness.home.backgroundTasks.drain();
+    expect(await refresh('late')).toMatchObject({ outcome: 'current' });
   });
 
   it('keeps a response until the database accepts it', async () => {

@@ -122,10 +122,17 @@ export class Harness {
     return { organizationId: organizationId as OrganizationId, system: 'quickbooks' };
   }
 
-  /** The whole flow of one user, to a company of its own by default. Returns the company. */
-  async connect(organizationId: string, realmId = String(++this.companies), actor = 'billing'): Promise<RealmId> {
+  /**
+   * The whole flow of one user, to a company of its own by default. Returns the company.
+   * @param grantFor the company that the user really chose; by default, the one that the callback names
+   */
+  async connect(
+    organizationId: string,
+    realmId = String(++this.companies),
+    { actor = 'billing', grantFor = realmId } = {},
+  ): Promise<RealmId> {
     const { authorizationUrl, browserSecret } = this.home.oauthService.connect(this.key(organizationId), actor);
-    const query = new URL(await this.simulator.authorize(authorizationUrl, { realmId })).searchParams;
+    const query = new URL(await this.simulator.authorize(authorizationUrl, { realmId: grantFor })).searchParams;
     const [state = '', code = ''] = ['state', 'code'].map((name) => query.get(name) ?? '');
     const parameters = { state, code, realmId: realmId as RealmId };
     await this.home.oauthService.callback('quickbooks', parameters, browserSecret);

@@ -1,4 +1,4 @@
-import type { ConnectionKey, OrganizationId } from '../../models/connection.ts';
+import type { Connection, ConnectionKey, OrganizationId } from '../../models/connection.ts';
 import { OPERATOR } from '../../models/connection-event.ts';
 import type { Disconnection } from '../../services/oauth-service.ts';
 import { CommandError } from '../command-error.ts';
@@ -44,7 +44,7 @@ async function disconnect(services: OperatorServices, organization: Organization
   const isKnown = strategies.systems().includes(options.system);
   const disconnection = isKnown
     ? await oauthService.disconnect(key, OPERATOR)
-    : await disconnectUnrevoked(services, key);
+    : await disconnectUnrevoked(services, key, connection);
   if (!disconnection) throw new CommandError(`${organization} was disconnected meanwhile.`);
   const others = disconnection.revocation === 'not_needed' ? await findOthers(connectionList, connection) : [];
   const revocation = describeRevocation(disconnection, others);
@@ -52,11 +52,16 @@ async function disconnect(services: OperatorServices, organization: Organization
 }
 
 /** Ends a connection to a system that this version does not have: its worker could not revoke the grant. */
-async function disconnectUnrevoked({ tokens, revocations }: OperatorServices, key: ConnectionKey) {
+async function disconnectUnrevoked(
+  { tokens, grants, revocations }: OperatorServices,
+  key: ConnectionKey,
+  { tokenId }: Connection,
+) {
   const ended = await tokens.disconnect(key, OPERATOR);
   if (!ended) return undefined;
   if (!ended.revocation) return { revocation: undefined };
-  await revocations.delete(ended.revocation);
+  if (ended.revocation === 'awaits_proof') await grants.deleteUnwanted(tokenId);
+  else await revocations.delete(ended.revocation);
   return { revocation: 'unrevoked' } as const;
 }
 
@@ -72,6 +77,10 @@ function describeRevocation({ revocation }: Disconnection | { revocation: 'unrev
       return 'Its grant was deleted without being revoked.';
     case 'abandoned':
       return 'Its grant was not revoked, and is left to expire.';
+    case 'awaits_proof':
+      return 'Its company was never confirmed: the worker revokes its grant once it is, or lets it expire.';
+    case 'deferred':
+      return 'Its grant is not revoked while the organization connects the company again.';
     case 'failed':
     case 'provider_down':
       return 'Its grant could not be revoked yet: the worker retries it.';

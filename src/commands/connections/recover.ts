@@ -1,4 +1,6 @@
 import type { LostConnection, OrganizationId } from '../../models/connection.ts';
+import { hasUsableToken } from '../../models/maintenance.ts';
+import { earliestNow } from '../../utils/clock.ts';
 import { CommandError } from '../command-error.ts';
 import { keyOf, organizationArgument, type SystemOption, systemVerb } from './arguments.ts';
 import { findConnection } from './find-connection.ts';
@@ -69,9 +71,7 @@ async function recoverAll(services: OperatorServices, { system }: SystemOption):
 }
 
 async function recover({ tokenManager, clock }: OperatorServices, lost: LostConnection): Promise<Failure | undefined> {
-  const isUsable =
-    lost.tokens && lost.reason !== 'refresh_token_expired' && lost.tokens.refreshTokenExpiresAt > clock.now();
-  if (!isUsable) return 'unrecoverable';
+  if (!hasUsableToken(lost, earliestNow(clock))) return 'unrecoverable';
   const result = await tokenManager.recover(lost);
   switch (result.outcome) {
     case 'current':

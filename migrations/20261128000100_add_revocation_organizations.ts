@@ -1,0 +1,16 @@
+import type { Knex } from 'knex';
+import { addColumn, dropColumn } from '../src/db/migration-steps.ts';
+
+const [TABLE, COLUMN] = ['pending_revocations', 'organization_id'];
+
+/** Whose grant it was, since revoking it could end the one that the same organization is connecting the company with. */
+export async function up(knex: Knex): Promise<void> {
+  await addColumn(knex, TABLE, {
+    name: COLUMN,
+    define: (table) => table.string(COLUMN, 36).collate('ascii_bin'),
+  });
+}
+
+export async function down(knex: Knex): Promise<void> {
+  await dropColumn(knex, TABLE, COLUMN);
+}
