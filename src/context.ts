@@ -11,6 +11,7 @@ import { ConnectionListDatastore } from './datastores/connection-list-datastore.
 import { ConnectionReader } from './datastores/connection-reader.ts';
 import { HealthDatastore } from './datastores/health-datastore.ts';
 import { MaintenanceDatastore } from './datastores/maintenance-datastore.ts';
+import { NewConnectionDatastore } from './datastores/new-connection-datastore.ts';
 import { OAuthStateDatastore } from './datastores/oauth-state-datastore.ts';
 import { OAuthTokenDatastore } from './datastores/oauth-token-datastore.ts';
 import { OrganizationDatastore } from './datastores/organization-datastore.ts';
@@ -52,6 +53,7 @@ import { GrantCompleter } from './services/grant-completer.ts';
 import { GrantReceiver } from './services/grant-receiver.ts';
 import { GrantRevoker } from './services/grant-revoker.ts';
 import { MaintenanceSchedule } from './services/maintenance-schedule.ts';
+import { NewConnectionRestorer } from './services/new-connection-restorer.ts';
 import { OAuthService } from './services/oauth-service.ts';
 import { OrganizationEraser } from './services/organization-eraser.ts';
 import { RefreshCooldown } from './services/refresh-cooldown.ts';
@@ -130,7 +132,9 @@ export function buildServices(dependencies: ServiceDependencies) {
   const cooldown = new RefreshCooldown(clock);
   const leases = new RefreshLeases({ tokens, backgroundTasks, clock });
   const saver = new RefreshSaver({ ...shared, grants, revoker });
-  const failover = new FailoverRestorer({ saver, backgroundTasks, clock, logger });
+  const committed = new NewConnectionDatastore({ session, tokens, states: consumedStates });
+  const newConnections = new NewConnectionRestorer({ tokens, newConnections: committed, clock, logger });
+  const failover = new FailoverRestorer({ newConnections, saver, backgroundTasks, clock, logger });
   session.servers.addListener(failover);
   const schedule = new MaintenanceSchedule({ strategies, clock });
   const failures = new RefreshFailures({ ...shared, leases, saver, schedule, cooldown, metrics });
@@ -146,6 +150,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     consumedStates,
     revoker,
     changes,
+    newConnections,
     needsConfirmation,
     companyLimiter,
   });
@@ -159,6 +164,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     callbackFlow,
     completer,
     changes,
+    newConnections,
     backgroundTasks,
   });
 

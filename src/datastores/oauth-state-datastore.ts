@@ -57,6 +57,17 @@ export class OAuthStateDatastore {
     await trx('oauth_states').where('state_id', stateId).update(toColumns(outcome));
   }
 
+  /** Like `setOutcome`, for a state that a failover of the database may have lost. */
+  async restoreOutcome(
+    trx: Knex.Transaction,
+    { stateId, expiresAt }: { stateId: string; expiresAt: Date },
+    outcome: CallbackOutcome,
+  ): Promise<void> {
+    const known = await trx('oauth_states').where('state_id', stateId).first('state_id');
+    if (known) await this.setOutcome(trx, stateId, outcome);
+    else await trx('oauth_states').insert({ state_id: stateId, expires_at: expiresAt, ...toColumns(outcome) });
+  }
+
   /** Ends a callback that made no connection, with its event. False if it ended before: that outcome remains. */
   async end(stateId: string, outcome: CallbackOutcome, event: ConnectionEvent): Promise<boolean> {
     return this.session.transaction(async (trx) => {

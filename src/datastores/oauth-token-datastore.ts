@@ -24,6 +24,8 @@ export interface EndedConnection {
   event: ConnectionEvent;
   /** The grant to revoke now, or that it is revoked once its company is proven; absent if there is none. */
   revocation: PendingRevocation | 'awaits_proof' | undefined;
+  /** The connection that another one replaced; absent if there was none. */
+  replacedTokenId?: string | undefined;
 }
 
 /** A refresh's response, ready to be saved. */
@@ -52,6 +54,8 @@ export interface Replacement {
   nextMaintenanceAt: Date;
   /** The event to record; by default `connected` or `reconnected`. */
   type?: ConnectionEvent['type'];
+  /** When it was stored first, if it is stored again; by default now. */
+  createdAt?: Date;
 }
 
 interface Dependencies {
@@ -114,11 +118,11 @@ export class OAuthTokenDatastore {
   async replaceCurrent(
     trx: Knex.Transaction,
     connection: NewConnection,
-    { actor, nextMaintenanceAt, type }: Replacement,
+    { actor, nextMaintenanceAt, type, createdAt = this.clock.now() }: Replacement,
   ): Promise<EndedConnection> {
     const current = await this.selectCurrent(trx, connection);
     if (current) await this.end(trx, current, 'replaced');
-    await trx('oauth_tokens').insert(toRow(connection, nextMaintenanceAt, this.clock.now()));
+    await trx('oauth_tokens').insert(toRow(connection, nextMaintenanceAt, createdAt));
     await countChange({ trx, clock: this.clock, from: current?.state, to: 'active' });
     const event = await this.record(trx, connection, {
       type: type ?? (current ? 'reconnected' : 'connected'),
@@ -127,7 +131,8 @@ export class OAuthTokenDatastore {
     });
     // The same company's old tokens are not revoked: that could end the new grant.
     const isOtherCompany = current && current.realmId !== connection.realmId;
-    return { event, revocation: isOtherCompany ? await this.scheduleRevocation(trx, current) : undefined };
+    const revocation = isOtherCompany ? await this.scheduleRevocation(trx, current) : undefined;
+    return { event, revocation, replacedTokenId: current?.tokenId };
   }
 
   /** True if the organization's connection was made, replaced or disconnected after an instant. */

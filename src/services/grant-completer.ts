@@ -14,6 +14,7 @@ import { type Clock, fromNow } from '../utils/clock.ts';
 import type { ConnectionChanges } from './connection-changes.ts';
 import type { CompanyLimiter } from './gateway/company-limiter.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
+import type { NewConnectionRestorer } from './new-connection-restorer.ts';
 
 /** How long the frontend may take to confirm a connection. */
 export const CONFIRMATION_LIFETIME_MS = 10 * 60_000;
@@ -34,6 +35,7 @@ interface Dependencies {
   cipher: TokenCipher;
   revoker: GrantRevoker;
   changes: ConnectionChanges;
+  newConnections: NewConnectionRestorer;
   clock: Clock;
   logger: Logger;
   /** Whether a connection takes effect only after the frontend has confirmed it. */
@@ -50,6 +52,7 @@ export class GrantCompleter {
   private readonly cipher: TokenCipher;
   private readonly revoker: GrantRevoker;
   private readonly changes: ConnectionChanges;
+  private readonly newConnections: NewConnectionRestorer;
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly needsConfirmation: boolean;
@@ -62,6 +65,7 @@ export class GrantCompleter {
     this.cipher = dependencies.cipher;
     this.revoker = dependencies.revoker;
     this.changes = dependencies.changes;
+    this.newConnections = dependencies.newConnections;
     this.clock = dependencies.clock;
     this.logger = dependencies.logger;
     this.needsConfirmation = dependencies.needsConfirmation;
@@ -149,14 +153,17 @@ export class GrantCompleter {
     grant: PendingGrant,
     { actor, endsIfSuperseded }: { actor: string; endsIfSuperseded: boolean },
   ): Promise<Move['kind']> {
-    const { system, realmId } = grant;
+    const { system, realmId, stateId, link } = grant;
     this.cipher.verify(grant, grant.tokens); // what cannot be used must not replace what can
     const { profile } = this.strategies.get(system);
     const connection = toConnection(grant);
     const next = nextMaintenanceAt({ ...connection, state: 'active' }, this.clock.now(), profile.maintenance);
     if (grant.verifiedAt) await this.revoker.deferCompany(system, realmId);
     const move = await this.grants.move(grant, connection, { actor, nextMaintenanceAt: next, endsIfSuperseded });
-    if (move.kind === 'moved') await this.changes.finish(system, move.ended);
+    if (move.kind !== 'moved') return move.kind;
+    const { replacedTokenId } = move.ended;
+    this.newConnections.remember({ connection, stateId, link, actor, nextMaintenanceAt: next, replacedTokenId });
+    await this.changes.finish(system, move.ended);
     return move.kind;
   }
 

@@ -19,6 +19,7 @@ import type { BackgroundTasks } from '../utils/background-tasks.ts';
 import type { CallbackFlow, CallbackResult } from './callback-flow.ts';
 import type { ConnectionChanges, RevocationAttempt } from './connection-changes.ts';
 import type { GrantCompleter } from './grant-completer.ts';
+import type { NewConnectionRestorer } from './new-connection-restorer.ts';
 
 /** What connect returns: where the browser goes, and the secret that it brings back. */
 interface StartedFlow {
@@ -46,6 +47,7 @@ interface Dependencies {
   callbackFlow: CallbackFlow;
   completer: GrantCompleter;
   changes: ConnectionChanges;
+  newConnections: NewConnectionRestorer;
   backgroundTasks: BackgroundTasks;
   logger: Logger;
 }
@@ -64,6 +66,7 @@ export class OAuthService {
   private readonly callbackFlow: CallbackFlow;
   private readonly completer: GrantCompleter;
   private readonly changes: ConnectionChanges;
+  private readonly newConnections: NewConnectionRestorer;
   private readonly backgroundTasks: BackgroundTasks;
   private readonly logger: Logger;
 
@@ -80,6 +83,7 @@ export class OAuthService {
     this.callbackFlow = dependencies.callbackFlow;
     this.completer = dependencies.completer;
     this.changes = dependencies.changes;
+    this.newConnections = dependencies.newConnections;
     this.backgroundTasks = dependencies.backgroundTasks;
     this.logger = dependencies.logger;
   }
@@ -147,6 +151,7 @@ export class OAuthService {
 
   private async end(key: ConnectionKey, actor: string): Promise<Disconnection | undefined> {
     const ended = await this.tokens.disconnect(key, actor);
+    this.newConnections.forget(key);
     return ended && { revocation: await this.changes.finish(key.system, ended) };
   }
 }

@@ -21,10 +21,10 @@ import { retry } from '../utils/retry.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
 
 /** How long a saved response is remembered, in case a failover of the database loses it. */
-const REMEMBER_MS = 10 * 60_000;
-const MAX_REMEMBERED = 10_000;
+export const REMEMBER_MS = 10 * 60_000;
+export const MAX_REMEMBERED = 10_000;
 /** How many rows are looked at once after a failover. */
-const RESTORED_AT_ONCE = 8;
+export const RESTORED_AT_ONCE = 8;
 
 /** Whose connection it is, and its company for the log. */
 type Named = ConnectionKey & Pick<Connection, 'realmId'>;
@@ -105,17 +105,24 @@ export class RefreshSaver {
     return newest ? this.restore(connection, newest) : connection;
   }
 
-  /** Writes every remembered response again whose row is older than it. Waits for the database for as long as it takes. */
-  async restoreAll(): Promise<void> {
+  /**
+   * Writes every remembered response again whose row is older than it. Waits for the database for as long as it takes.
+   * Returns how many of their connections do not exist: another process may restore one that was new.
+   */
+  async restoreAll(): Promise<number> {
     const remembered = [...this.remembered.values()]; // after a long outage, the next save forgets most of them
+    let missing = 0;
     const restoreNext = async () => {
       for (let next = remembered.pop(); next; next = remembered.pop()) {
         const newest = next;
         const { connection } = newest;
-        await this.retry(connection, async () => this.restore(await this.tokens.findCurrent(connection), newest));
+        const restoreFound = async () => this.restore(await this.tokens.findCurrent(connection), newest);
+        const current = await this.retry(connection, restoreFound);
+        if (current?.tokenId !== newest.tokenId) missing += 1;
       }
     };
     await Promise.all(Array.from({ length: RESTORED_AT_ONCE }, restoreNext));
+    return missing;
   }
 
   /** Reads one row of which the newest response is remembered, if there is any. @throws AppError `service_unavailable` */

@@ -265,6 +265,11 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'writes its responses back before any other refreshes',
   },
   {
+    fault: 'a failover loses a new connection',
+    file: 'test/services/new-connection-restorer.test.ts',
+    title: 'is stored again, with its event, its count and the outcome of its callback',
+  },
+  {
     fault: 'two workers recover one lost connection',
     file: 'test/services/token-refresher-races.test.ts',
     title: 'recover a lost connection by one token call',

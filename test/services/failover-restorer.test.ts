@@ -3,6 +3,7 @@ import type { Context } from '../../src/context.ts';
 import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import type { ActiveConnection } from '../../src/models/connection.ts';
 import { FailoverRestorer } from '../../src/services/failover-restorer.ts';
+import type { NewConnectionRestorer } from '../../src/services/new-connection-restorer.ts';
 import { MAX_SETTLE_MS, SETTLE_MS } from '../../src/services/refresh-policy.ts';
 import type { RefreshResult } from '../../src/services/refresh-result.ts';
 import type { RefreshSaver } from '../../src/services/refresh-saver.ts';
@@ -151,9 +152,12 @@ describeEachDatabase('after a failover of the database that lost the last commit
   }
 });
 
+const newConnections = { restoreAll: async () => undefined } as unknown as NewConnectionRestorer;
+
 it('refreshes again after a minute, even if a row cannot be written back', () => {
   let nowMs = 0;
   const failover = new FailoverRestorer({
+    newConnections,
     saver: { restoreAll: () => new Promise(() => undefined) } as unknown as RefreshSaver,
     backgroundTasks: new BackgroundTasks(),
     clock: { monotonicMs: () => nowMs } as never,
@@ -170,11 +174,13 @@ it('restores everything again if another failover happens meanwhile, and logs bo
   const restoreAll = jest.fn(async () => {
     if (restoreAll.mock.calls.length === 1) failover.onOtherServer();
     expect(failover.isSettled).toBe(false);
+    return 0;
   });
   let nowMs = 0;
   const warn = jest.fn();
   const backgroundTasks = new BackgroundTasks();
   const failover = new FailoverRestorer({
+    newConnections,
     saver: { restoreAll } as unknown as RefreshSaver,
     backgroundTasks,
     clock: { monotonicMs: () => nowMs } as never,

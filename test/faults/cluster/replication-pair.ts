@@ -5,6 +5,7 @@ import { seconds } from '../measurements.ts';
 import type { Measurement } from '../scenario.ts';
 import { type Cluster, type ClusterNode, portOf } from './cluster.ts';
 import type { ClusterScenario } from './cluster-scenario.ts';
+import { connectBefore } from './connecting.ts';
 import { disconnect, disconnectAtOnce } from './disconnecting.ts';
 import type { Forwarder } from './forwarder.ts';
 import { startMysqlServers } from './mysql-servers.ts';
@@ -76,6 +77,21 @@ export const asynchronousScenarios: ClusterScenario[] = [
       await promote(replica);
       pointTo(portOf(replica));
       return undefined;
+    },
+  },
+  {
+    name: 'asynchronous replica: kill -9 of the primary, after 24 organizations connected, and 12 were refreshed, of which nothing was replicated; the replica is promoted',
+    expected: 'each is connected once, no refresh token is sent twice; all are served afterwards',
+    measure: async (environment, { nodes: [primary, replica] }, forwarder) => {
+      await replica?.value(
+        `SELECT WAIT_FOR_EXECUTED_GTID_SET('${await primary?.value('SELECT @@global.gtid_executed')}')`,
+      );
+      await replica?.run('STOP REPLICA IO_THREAD');
+      return connectBefore(environment, forwarder, async () => {
+        primary?.signal('SIGKILL');
+        await promote(replica);
+        return replica;
+      });
     },
   },
 ];

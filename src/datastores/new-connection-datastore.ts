@@ -1,0 +1,59 @@
+import type { Session } from '../db/session.ts';
+import type { NewConnection } from '../models/connection.ts';
+import type { UsedLink } from '../models/pending-grant.ts';
+import type { OAuthStateDatastore } from './oauth-state-datastore.ts';
+import type { EndedConnection, OAuthTokenDatastore } from './oauth-token-datastore.ts';
+
+/** A connection that a grant has become, with what is needed to store it again. */
+export interface StoredConnection {
+  connection: NewConnection;
+  stateId: string;
+  link: UsedLink | undefined;
+  actor: string;
+  nextMaintenanceAt: Date;
+  /** The connection that it replaced; absent if there was none. */
+  replacedTokenId: string | undefined;
+  storedAt: Date;
+}
+
+interface Dependencies {
+  session: Session;
+  tokens: OAuthTokenDatastore;
+  states: OAuthStateDatastore;
+}
+
+/** Connections whose commit may have been lost. */
+export class NewConnectionDatastore {
+  private readonly session: Session;
+  private readonly tokens: OAuthTokenDatastore;
+  private readonly states: OAuthStateDatastore;
+
+  constructor({ session, tokens, states }: Dependencies) {
+    this.session = session;
+    this.tokens = tokens;
+    this.states = states;
+  }
+
+  /**
+   * Stores a connection again, in place of its grant if that is there again. Does nothing and returns undefined if its
+   * commit was not lost, or if the organization's connection or the grant was changed since.
+   */
+  async restore(stored: StoredConnection): Promise<EndedConnection | undefined> {
+    const { connection, stateId, link, actor, nextMaintenanceAt, storedAt } = stored;
+    const { tokenId } = connection;
+    return this.session.transaction(async (trx) => {
+      if (await trx('oauth_tokens').where('token_id', tokenId).first('token_id')) return undefined;
+      const outcome = await this.states.selectOutcome(trx, stateId);
+      // `connected`: it was not lost, but its organization was erased since. `failed`: its grant was there again, and ended.
+      if (outcome && outcome.kind !== 'pending') return undefined;
+      const current = await this.tokens.selectCurrent(trx, connection);
+      // Clocks differ, but the connection that it replaced says for sure that nothing has changed.
+      const isUnchanged = current !== undefined && current.tokenId === stored.replacedTokenId;
+      if (!isUnchanged && (await this.tokens.hasChangedSince(trx, connection, storedAt))) return undefined;
+      if (link && !(await this.states.consumeLink(trx, link))) return undefined;
+      await trx('pending_grants').where('token_id', tokenId).delete();
+      await this.states.restoreOutcome(trx, { stateId, expiresAt: storedAt }, { kind: 'connected' });
+      return this.tokens.replaceCurrent(trx, connection, { actor, nextMaintenanceAt, createdAt: storedAt });
+    });
+  }
+}
