@@ -17,6 +17,7 @@ import { OAuthTokenDatastore } from './datastores/oauth-token-datastore.ts';
 import { OrganizationDatastore } from './datastores/organization-datastore.ts';
 import { PendingGrantDatastore } from './datastores/pending-grant-datastore.ts';
 import { PendingRevocationDatastore } from './datastores/pending-revocation-datastore.ts';
+import { RefreshDatastore } from './datastores/refresh-datastore.ts';
 import { StatisticsDatastore } from './datastores/statistics-datastore.ts';
 import { WebhookQueueDatastore } from './datastores/webhook-queue-datastore.ts';
 import { DatabaseClock } from './db/database-clock.ts';
@@ -121,16 +122,17 @@ export function buildServices(dependencies: ServiceDependencies) {
   const events = new ConnectionEventDatastore({ session, clock, outbox: webhook && queues });
   const revocations = new PendingRevocationDatastore({ session, clock });
   const tokens = new OAuthTokenDatastore({ session, clock, events, revocations });
+  const refreshes = new RefreshDatastore({ session, clock, events });
   const connections = new MaintenanceDatastore({ session, clock, events });
   const reader = new ConnectionReader({ session, clock });
   const connectionList = new ConnectionListDatastore({ session, clock });
   const consumedStates = new OAuthStateDatastore({ session, events });
   const grants = new PendingGrantDatastore({ session, clock, tokens, states: consumedStates, events, revocations });
 
-  const shared = { strategies, tokens, reader, cipher, clock, logger };
+  const shared = { strategies, tokens, refreshes, reader, cipher, clock, logger };
   const revoker = new GrantRevoker({ ...shared, grants, pending: revocations });
   const cooldown = new RefreshCooldown(clock);
-  const leases = new RefreshLeases({ tokens, backgroundTasks, clock });
+  const leases = new RefreshLeases({ refreshes, backgroundTasks, clock });
   const saver = new RefreshSaver({ ...shared, grants, revoker });
   const committed = new NewConnectionDatastore({ session, tokens, states: consumedStates });
   const newConnections = new NewConnectionRestorer({ tokens, newConnections: committed, clock, logger });
@@ -198,6 +200,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     strategies,
     cipher,
     tokens,
+    refreshes,
     events,
     grants,
     connectionList,

@@ -2,6 +2,7 @@ import { NO_CIPHERTEXT, type OAuthTokenRow, type OAuthTokenUpdate, type StoredIn
 import type {
   Ciphertext,
   Connection,
+  ConnectionKey,
   ConnectionStatus,
   EncryptedTokens,
   LossReason,
@@ -21,6 +22,11 @@ export const NO_TOKENS = {
   refresh_token: NO_CIPHERTEXT,
   token_digest: null,
 } as const satisfies OAuthTokenUpdate;
+
+/** The condition for the organization's current row. */
+export function currentOf({ organizationId, system }: ConnectionKey) {
+  return { organization_id: organizationId, accounting_system: system, current_key: 1 } as const;
+}
 
 /** The row of a new connection. */
 export function toRow(connection: NewConnection, nextMaintenanceAt: Date, now: Date) {

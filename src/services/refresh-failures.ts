@@ -1,4 +1,5 @@
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
+import type { RefreshDatastore } from '../datastores/refresh-datastore.ts';
 import type {
   ActiveConnection,
   Connection,
@@ -22,6 +23,7 @@ import type { RefreshSaver } from './refresh-saver.ts';
 
 interface Dependencies {
   tokens: OAuthTokenDatastore;
+  refreshes: RefreshDatastore;
   leases: RefreshLeases;
   saver: RefreshSaver;
   schedule: MaintenanceSchedule;
@@ -34,6 +36,7 @@ interface Dependencies {
 /** Decides what a provider's error says about a connection: it is lost, or its lease is released and a back-off begins. */
 export class RefreshFailures {
   private readonly tokens: OAuthTokenDatastore;
+  private readonly refreshes: RefreshDatastore;
   private readonly leases: RefreshLeases;
   private readonly saver: RefreshSaver;
   private readonly schedule: MaintenanceSchedule;
@@ -44,6 +47,7 @@ export class RefreshFailures {
 
   constructor(dependencies: Dependencies) {
     this.tokens = dependencies.tokens;
+    this.refreshes = dependencies.refreshes;
     this.leases = dependencies.leases;
     this.saver = dependencies.saver;
     this.schedule = dependencies.schedule;
@@ -87,7 +91,7 @@ export class RefreshFailures {
   }
 
   private async recordRejection(connection: ActiveConnection, error: ProviderError): Promise<RefreshResult> {
-    const found = await this.retryBriefly(() => this.tokens.findForRefresh(connection));
+    const found = await this.retryBriefly(() => this.refreshes.findForRefresh(connection));
     const current = await this.saver.restoreNewest(found?.connection);
     if (!current || !isUnchanged(current, connection)) {
       this.count('superseded');
@@ -148,7 +152,7 @@ export class RefreshFailures {
       nextMaintenanceAt: isActive && startedAt ? this.schedule.afterStart(connection) : connection.maintenance.nextAt,
     };
     try {
-      this.report(await this.retryBriefly(() => this.tokens.releaseLease(connection, owner, failed)));
+      this.report(await this.retryBriefly(() => this.refreshes.releaseLease(connection, owner, failed)));
     } catch (err) {
       this.log('warn', 'token.refresh.lease_not_released', connection, { err });
       if (!isOutcomeUnknown) this.leases.abandon(connection, owner);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
+import type { RefreshDatastore } from '../datastores/refresh-datastore.ts';
 import { hasCode } from '../errors.ts';
 import type { Connection } from '../models/connection.ts';
 import type { BackgroundTasks } from '../utils/background-tasks.ts';
@@ -24,7 +24,7 @@ interface LeaseRequest {
 }
 
 interface Dependencies {
-  tokens: OAuthTokenDatastore;
+  refreshes: RefreshDatastore;
   backgroundTasks: BackgroundTasks;
   clock: Clock;
 }
@@ -37,7 +37,7 @@ interface Dependencies {
  * once it does again, the holder has the pause to save its response.
  */
 export class RefreshLeases {
-  private readonly tokens: OAuthTokenDatastore;
+  private readonly refreshes: RefreshDatastore;
   private readonly backgroundTasks: BackgroundTasks;
   private readonly clock: Clock;
   /** The lease of each connection as this process saw it last, and since when it is unchanged. */
@@ -47,8 +47,8 @@ export class RefreshLeases {
   /** Names this process in announcements. */
   private readonly processId = randomUUID();
 
-  constructor({ tokens, backgroundTasks, clock }: Dependencies) {
-    this.tokens = tokens;
+  constructor({ refreshes, backgroundTasks, clock }: Dependencies) {
+    this.refreshes = refreshes;
     this.backgroundTasks = backgroundTasks;
     this.clock = clock;
   }
@@ -70,7 +70,7 @@ export class RefreshLeases {
     if (takeoverOwner === this.processId) {
       return unchangedMs < policy.TAKEOVER_PAUSE_MS ? undefined : this.acquire(request);
     }
-    if (unchangedMs >= leaseMs) await this.tokens.announceTakeover(connection, this.processId);
+    if (unchangedMs >= leaseMs) await this.refreshes.announceTakeover(connection, this.processId);
     return undefined;
   }
 
@@ -81,7 +81,7 @@ export class RefreshLeases {
   abandon(connection: Connection, owner: string): void {
     const startedMs = this.clock.monotonicMs();
     const release = async () => {
-      const isReleased = await this.tokens.abandonLease(connection, owner);
+      const isReleased = await this.refreshes.abandonLease(connection, owner);
       this.inDoubt.delete(connection.tokenId);
       if (!isReleased) throw new Error('the lease is not in the row');
     };
@@ -98,7 +98,7 @@ export class RefreshLeases {
     const stopwatch = new Stopwatch(this.clock);
     const maySend = () => stopwatch.elapsedMs() < policy.SAVE_MS / 2;
     try {
-      if (!(await this.tokens.acquireLease(connection, { owner, nextMaintenanceAt }))) return undefined;
+      if (!(await this.refreshes.acquireLease(connection, { owner, nextMaintenanceAt }))) return undefined;
     } catch (error) {
       this.inDoubt.set(connection.tokenId, error); // the write may have taken effect
       this.abandon(connection, owner);

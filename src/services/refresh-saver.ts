@@ -1,6 +1,7 @@
 import type { TokenCipher } from '../crypto/token-cipher.ts';
-import type { OAuthTokenDatastore, RefreshedTokens } from '../datastores/oauth-token-datastore.ts';
+import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
+import type { RefreshDatastore, RefreshedTokens } from '../datastores/refresh-datastore.ts';
 import { hasCode } from '../errors.ts';
 import {
   type ActiveConnection,
@@ -41,6 +42,7 @@ interface Remembered {
 interface Dependencies {
   strategies: StrategyRegistry;
   tokens: OAuthTokenDatastore;
+  refreshes: RefreshDatastore;
   grants: PendingGrantDatastore;
   cipher: TokenCipher;
   revoker: GrantRevoker;
@@ -52,6 +54,7 @@ interface Dependencies {
 export class RefreshSaver {
   private readonly strategies: StrategyRegistry;
   private readonly tokens: OAuthTokenDatastore;
+  private readonly refreshes: RefreshDatastore;
   private readonly grants: PendingGrantDatastore;
   private readonly cipher: TokenCipher;
   private readonly revoker: GrantRevoker;
@@ -63,6 +66,7 @@ export class RefreshSaver {
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
     this.tokens = dependencies.tokens;
+    this.refreshes = dependencies.refreshes;
     this.grants = dependencies.grants;
     this.cipher = dependencies.cipher;
     this.revoker = dependencies.revoker;
@@ -152,7 +156,7 @@ export class RefreshSaver {
   }
 
   private async persist(connection: Connection, refreshed: RefreshedTokens): Promise<boolean> {
-    const { isSaved, event } = await this.retry(connection, () => this.tokens.saveRefreshed(connection, refreshed));
+    const { isSaved, event } = await this.retry(connection, () => this.refreshes.saveRefreshed(connection, refreshed));
     if (event) logEvent(this.logger, event);
     if (isSaved) this.remember(connection, refreshed);
     return isSaved;

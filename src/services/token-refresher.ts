@@ -1,5 +1,5 @@
 import type { TokenCipher } from '../crypto/token-cipher.ts';
-import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
+import type { RefreshDatastore } from '../datastores/refresh-datastore.ts';
 import type {
   ActiveConnection,
   Connection,
@@ -23,7 +23,7 @@ import type { RefreshSaver } from './refresh-saver.ts';
 
 interface Dependencies {
   strategies: StrategyRegistry;
-  tokens: OAuthTokenDatastore;
+  refreshes: RefreshDatastore;
   cipher: TokenCipher;
   leases: RefreshLeases;
   saver: RefreshSaver;
@@ -38,7 +38,7 @@ interface Dependencies {
 /** Refreshes one connection's tokens: acquires the lease, calls the provider once, and saves or judges its response. */
 export class TokenRefresher {
   private readonly strategies: StrategyRegistry;
-  private readonly tokens: OAuthTokenDatastore;
+  private readonly refreshes: RefreshDatastore;
   private readonly cipher: TokenCipher;
   private readonly leases: RefreshLeases;
   private readonly saver: RefreshSaver;
@@ -52,7 +52,7 @@ export class TokenRefresher {
 
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
-    this.tokens = dependencies.tokens;
+    this.refreshes = dependencies.refreshes;
     this.cipher = dependencies.cipher;
     this.leases = dependencies.leases;
     this.saver = dependencies.saver;
@@ -96,7 +96,7 @@ export class TokenRefresher {
         await this.clock.sleep(policy.pollMs(round, this.clock));
         continue;
       }
-      const found = await this.tokens.findForRefresh(seen);
+      const found = await this.refreshes.findForRefresh(seen);
       const current = await this.saver.restoreNewest(found?.connection);
       if (!found || !current || !isUnchanged(current, seen)) {
         stopTimer();

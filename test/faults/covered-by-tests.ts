@@ -194,7 +194,7 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
   },
   {
     fault: 'a replica whose clock is wrong',
-    file: 'test/datastores/oauth-token-datastore-refresh.test.ts',
+    file: 'test/datastores/refresh-datastore.test.ts',
     title: 'measures a back-off by the database’s clock, not by the process’s',
   },
   {

@@ -9,7 +9,11 @@ import { callback, expectProblem, PREFIX } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
 
 describeEachDatabase('a connection that must be confirmed', (createDatabase) => {
-  const harness = useHarness(createDatabase, { env: { ...WITH_KEYS, CONNECT_CONFIRMATION: 'true' }, isolated: true });
+  const harness = useHarness(createDatabase, {
+    env: { ...WITH_KEYS, CONNECT_CONFIRMATION: 'true' },
+    isolated: true,
+    frozen: true,
+  });
 
   it('takes effect once the frontend confirms it', async () => {
     const { response, confirmation } = await consent('acme', '1');

@@ -331,7 +331,7 @@ describeOnServer('a worker whose database is unavailable', (createDatabase) => {
     const relay = await startTcpRelay(harness.database.url);
     const replica = await harness.replica({ env: { DATABASE_URL: relay.url, NODE_ENV: 'production' } });
     const [organization = ''] = await connectDue(harness, 1);
-    const save = jest.spyOn(replica.tokens, 'saveRefreshed');
+    const save = jest.spyOn(replica.refreshes, 'saveRefreshed');
     const release = harness.simulator.hold({ on: 'token', kind: 'slow_after' });
     const tick = replica.worker.tick();
     await until(() => harness.refreshes() === 1);

@@ -94,9 +94,9 @@ describeEachDatabase('after a failover of the database that lost the last commit
 
   it('sends no token if it notices the failover when it has the lease', async () => {
     await harness.connect('leased');
-    const { tokens } = harness.home;
-    const acquire = tokens.acquireLease.bind(tokens);
-    jest.spyOn(tokens, 'acquireLease').mockImplementationOnce(async (...parameters) => {
+    const { refreshes } = harness.home;
+    const acquire = refreshes.acquireLease.bind(refreshes);
+    jest.spyOn(refreshes, 'acquireLease').mockImplementationOnce(async (...parameters) => {
       const isAcquired = await acquire(...parameters);
       failOver(harness.home);
       return isAcquired;

@@ -203,7 +203,7 @@ describeEachDatabase('a token manager', (createDatabase) => {
   async function holdLease(organization: string): Promise<void> {
     const connection = (await harness.home.tokens.findCurrent(harness.key(organization))) as ActiveConnection;
     const lease = { owner: 'another process', leaseMs: 1 * MINUTES, nextMaintenanceAt: harness.clock.now() };
-    expect(await harness.home.tokens.acquireLease(connection, lease)).toBe(true);
+    expect(await harness.home.refreshes.acquireLease(connection, lease)).toBe(true);
   }
 
   /** Resolves once the row was read again. */

@@ -96,7 +96,7 @@ describeEachDatabase('token refreshers of several replicas', (createDatabase) =>
     expect(calls).toBe(1);
     expect(await harness.row('still_lost')).toMatchObject({ is_active: 0, refresh_lease_owner: null });
     const late = { owner: 'one that read the row before', nextMaintenanceAt: fromNow(0) };
-    expect(await harness.home.tokens.acquireLease(lost, late)).toBe(false);
+    expect(await harness.home.refreshes.acquireLease(lost, late)).toBe(false);
   });
 
   it.each(['disconnect', 'reconnect'] as const)(
@@ -135,7 +135,7 @@ describeEachDatabase('token refreshers of several replicas', (createDatabase) =>
 
   /** Refreshes the connection and saves the response, as a replica does whose lease was considered expired. */
   async function saveAsAnotherReplica(organization: string, refreshToken: PlainToken): Promise<void> {
-    const { cipher, strategies, tokens } = harness.home;
+    const { cipher, strategies, refreshes } = harness.home;
     const connection = await active(organization);
     const returned = await strategies.get('quickbooks').refresh(refreshToken);
     const refreshed = {
@@ -143,7 +143,7 @@ describeEachDatabase('token refreshers of several replicas', (createDatabase) =>
       intuitTid: returned.intuitTid,
       nextMaintenanceAt: fromNow(1 * DAYS),
     };
-    expect(await tokens.saveRefreshed(connection, refreshed)).toEqual({ isSaved: true });
+    expect(await refreshes.saveRefreshed(connection, refreshed)).toEqual({ isSaved: true });
   }
 
   async function connectExpired(organization: string): Promise<string> {
@@ -205,11 +205,11 @@ describeEachDatabase('a token refresher whose neighbour died in a refresh', (cre
     await lookedAgain();
     harness.clock.advance(LEASE_MS);
     await until(async () => (await harness.row('slow')).refresh_takeover_owner !== null);
-    const { cipher, strategies, tokens } = harness.home;
+    const { cipher, strategies, refreshes } = harness.home;
     const sent = cipher.decryptRefreshToken(connection, connection.tokens);
     const returned = await strategies.get('quickbooks').refresh(sent);
     const complete = { ...returned, refreshToken: returned.refreshToken ?? sent };
-    await tokens.saveRefreshed(connection, {
+    await refreshes.saveRefreshed(connection, {
       tokens: cipher.encryptTokens(connection, complete),
       intuitTid: undefined,
       nextMaintenanceAt: harness.clock.now(),
@@ -235,9 +235,9 @@ describeEachDatabase('a token refresher whose neighbour died in a refresh', (cre
 
   it('releases a lease that it acquired too late to use, and clears its record', async () => {
     await harness.connect('late');
-    const { tokens } = harness.home;
-    const acquire = tokens.acquireLease.bind(tokens);
-    const spy = jest.spyOn(tokens, 'acquireLease').mockImplementationOnce(async (...parameters) => {
+    const { refreshes } = harness.home;
+    const acquire = refreshes.acquireLease.bind(refreshes);
+    const spy = jest.spyOn(refreshes, 'acquireLease').mockImplementationOnce(async (...parameters) => {
       const isAcquired = await acquire(...parameters);
       harness.clock.advance(3 * SECONDS); // the process was paused, or the write took as long
       return isAcquired;
@@ -250,9 +250,9 @@ describeEachDatabase('a token refresher whose neighbour died in a refresh', (cre
 
   it('releases a lease whose acquiring write failed although it took effect', async () => {
     const realmId = await harness.connect('unknown');
-    const { tokens } = harness.home;
-    const acquire = tokens.acquireLease.bind(tokens);
-    const spy = jest.spyOn(tokens, 'acquireLease').mockImplementationOnce(async (...parameters) => {
+    const { refreshes } = harness.home;
+    const acquire = refreshes.acquireLease.bind(refreshes);
+    const spy = jest.spyOn(refreshes, 'acquireLease').mockImplementationOnce(async (...parameters) => {
       await acquire(...parameters);
       throw new AppError('service_unavailable');
     });
@@ -269,14 +269,14 @@ describeEachDatabase('a token refresher whose neighbour died in a refresh', (cre
 
   it('releases it as soon as the database is available, however long that takes, and acquires no other until then', async () => {
     await harness.connect('outage');
-    const { tokens, tokenManager, backgroundTasks } = harness.home;
+    const { refreshes, tokenManager, backgroundTasks } = harness.home;
     const unavailable = new AppError('service_unavailable');
-    const acquire = tokens.acquireLease.bind(tokens);
-    const acquiring = jest.spyOn(tokens, 'acquireLease').mockImplementationOnce(async (...parameters) => {
+    const acquire = refreshes.acquireLease.bind(refreshes);
+    const acquiring = jest.spyOn(refreshes, 'acquireLease').mockImplementationOnce(async (...parameters) => {
       await acquire(...parameters);
       throw unavailable;
     });
-    const abandoning = jest.spyOn(tokens, 'abandonLease').mockRejectedValue(unavailable);
+    const abandoning = jest.spyOn(refreshes, 'abandonLease').mockRejectedValue(unavailable);
     const connection = await find('outage');
     await expect(tokenManager.refresh(connection)).rejects.toBe(unavailable);
     harness.clock.advance(10 * LEASE_MS);
@@ -309,7 +309,7 @@ describeEachDatabase('a token refresher whose neighbour died in a refresh', (cre
   /** A connection whose refresh was started by a process that will not finish it. */
   async function dieInRefresh(organization: string): Promise<ActiveConnection> {
     const lease = { owner: 'the process that died', nextMaintenanceAt: harness.clock.now() };
-    expect(await harness.home.tokens.acquireLease(await find(organization), lease)).toBe(true);
+    expect(await harness.home.refreshes.acquireLease(await find(organization), lease)).toBe(true);
     return find(organization);
   }
 

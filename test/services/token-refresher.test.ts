@@ -303,7 +303,7 @@ describeEachDatabase('a token refresher', (createDatabase) => {
     await harness.connect('down');
     harness.simulator.fail({ on: 'token', kind: 'status', status: 503 });
     const release = jest
-      .spyOn(harness.home.tokens, 'releaseLease')
+      .spyOn(harness.home.refreshes, 'releaseLease')
       .mockRejectedValue(new AppError('service_unavailable', { detail: 'The database is unavailable.' }));
     expect(await refresh('down')).toMatchObject({ outcome: 'failed' });
     release.mockRestore();
@@ -330,7 +330,7 @@ describeEachDatabase('a token refresher', (createDatabase) => {
     const realmId = await harness.connect('full');
     const error = new AppError('service_unavailable', { detail: 'The disk is full.' });
     const save = jest
-      .spyOn(harness.home.tokens, 'saveRefreshed')
+      .spyOn(harness.home.refreshes, 'saveRefreshed')
       .mockRejectedValueOnce(error)
       .mockRejectedValueOnce(error);
     expect(await refresh('full')).toMatchObject({ outcome: 'current', connection: { generation: 1 } });
@@ -340,7 +340,7 @@ describeEachDatabase('a token refresher', (createDatabase) => {
 
   it('keeps a response even if saving it fails by an internal fault, which is logged', async () => {
     await harness.connect('fault');
-    jest.spyOn(harness.home.tokens, 'saveRefreshed').mockRejectedValueOnce(new TypeError('a fault of this service'));
+    jest.spyOn(harness.home.refreshes, 'saveRefreshed').mockRejectedValueOnce(new TypeError('a fault of this service'));
     const before = harness.logs.length;
     expect(await refresh('fault')).toMatchObject({ outcome: 'current', connection: { generation: 1 } });
     const errors = harness.logs

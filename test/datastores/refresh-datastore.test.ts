@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from '@jest/globals';
-import type { FailedRefresh } from '../../src/datastores/oauth-token-datastore.ts';
+import type { FailedRefresh } from '../../src/datastores/refresh-datastore.ts';
 import type { ActiveConnection, EncryptedTokens, LossReason, PlainToken } from '../../src/models/connection.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { DAYS, HOURS, useHarness } from '../support/harness.ts';
@@ -8,7 +8,7 @@ import { rowOf, written } from '../support/rows.ts';
 
 const NOTHING_STARTED = { startedAt: undefined, failures: 0, backOffMs: 0 };
 
-describeEachDatabase('OAuthTokenDatastore', (createDatabase, kind) => {
+describeEachDatabase('RefreshDatastore', (createDatabase, kind) => {
   const harness = useHarness(createDatabase, { frozen: true, isolated: true });
 
   it('grants the lease to one of twenty concurrent callers', async () => {
@@ -30,8 +30,8 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase, kind) => {
   it('grants a lease whose takeover was announced only to a reader of the announcement', async () => {
     await acquire(await connect(), 'gone');
     const seen = await find();
-    await harness.home.tokens.announceTakeover(seen, 'process-a');
-    await harness.home.tokens.announceTakeover(seen, 'process-b'); // has read the row before the first announcement
+    await harness.home.refreshes.announceTakeover(seen, 'process-a');
+    await harness.home.refreshes.announceTakeover(seen, 'process-b'); // has read the row before the first announcement
     expect(await acquire(seen, 'earlier reader')).toBe(false);
     const announced = await find();
     expect(announced.refresh).toMatchObject({ owner: 'gone', takeoverOwner: 'process-a' });
@@ -43,12 +43,12 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase, kind) => {
   it('clears the record of a lease under which nothing was sent', async () => {
     const connection = await connect();
     await acquire(connection, 'unused');
-    const { tokens } = harness.home;
-    expect(await tokens.abandonLease(connection, 'another')).toBe(false);
-    expect(await tokens.abandonLease(connection, 'unused')).toBe(true);
+    const { refreshes } = harness.home;
+    expect(await refreshes.abandonLease(connection, 'another')).toBe(false);
+    expect(await refreshes.abandonLease(connection, 'unused')).toBe(true);
     expect((await find()).refresh).toMatchObject({ owner: undefined, startedAt: undefined });
     await save(connection);
-    expect(await tokens.abandonLease(connection, 'unused')).toBe(true); // the connection has changed since
+    expect(await refreshes.abandonLease(connection, 'unused')).toBe(true); // the connection has changed since
   });
 
   it('measures a back-off by the database’s clock, not by the process’s', async () => {
@@ -56,7 +56,7 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase, kind) => {
     await acquire(connection, 'first');
     await release(connection, 'first', { failures: 1, backOffMs: 60_000 });
     harness.clock.setWallClock(new Date(0));
-    const found = await harness.home.tokens.findForRefresh(harness.key('acme'));
+    const found = await harness.home.refreshes.findForRefresh(harness.key('acme'));
     expect(found?.backOffMs).toBeGreaterThan(0);
     expect(found?.backOffMs).toBeLessThanOrEqual(60_000);
   });
@@ -132,8 +132,8 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase, kind) => {
   it('reports a refresh as saved if the call is repeated after a lost response', async () => {
     const connection = await connect();
     const refreshed = { tokens: encrypted(connection), intuitTid: 'tid', nextMaintenanceAt: later() };
-    expect(await harness.home.tokens.saveRefreshed(connection, refreshed)).toMatchObject({ isSaved: true });
-    expect(await harness.home.tokens.saveRefreshed(connection, refreshed)).toEqual({ isSaved: true });
+    expect(await harness.home.refreshes.saveRefreshed(connection, refreshed)).toMatchObject({ isSaved: true });
+    expect(await harness.home.refreshes.saveRefreshed(connection, refreshed)).toEqual({ isSaved: true });
     expect((await find()).generation).toBe(1);
   });
 
@@ -242,11 +242,11 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase, kind) => {
   }
 
   async function acquire(connection: ActiveConnection, owner = 'owner'): Promise<boolean> {
-    return harness.home.tokens.acquireLease(connection, { owner, nextMaintenanceAt: later() });
+    return harness.home.refreshes.acquireLease(connection, { owner, nextMaintenanceAt: later() });
   }
 
   async function release(connection: ActiveConnection, owner: string, failed: Partial<FailedRefresh>) {
-    return harness.home.tokens.releaseLease(connection, owner, {
+    return harness.home.refreshes.releaseLease(connection, owner, {
       ...NOTHING_STARTED,
       isFailing: false,
       intuitTid: undefined,
@@ -257,7 +257,7 @@ describeEachDatabase('OAuthTokenDatastore', (createDatabase, kind) => {
 
   async function save(connection: ActiveConnection): Promise<boolean> {
     const refreshed = { tokens: encrypted(connection), intuitTid: 'tid', nextMaintenanceAt: later() };
-    return (await harness.home.tokens.saveRefreshed(connection, refreshed)).isSaved;
+    return (await harness.home.refreshes.saveRefreshed(connection, refreshed)).isSaved;
   }
 
   function encrypted(connection: ActiveConnection): EncryptedTokens {
