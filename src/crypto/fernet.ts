@@ -108,7 +108,7 @@ function isWithin(ttlSeconds: number, signed: Buffer, now: Date): boolean {
 
 /** Base64url with padding, as the specification requires. */
 function toBase64Url(bytes: Buffer): string {
-  return bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+  return bytes.toString('base64url').padEnd(Math.ceil(bytes.length / 3) * 4, '=');
 }
 
 /** Strict, unlike Buffer: exactly one text for each value. */
