@@ -19,14 +19,15 @@ const DAY_MS = 86_400_000;
 
 const INSERT = `
   INSERT INTO oauth_tokens (token_id, organization_id, accounting_system, realm_id, company_name, access_token, refresh_token,
-    token_digest, access_token_expires_at, refresh_token_expires_at, next_maintenance_at, created_at, updated_at)
+    token_digest, access_token_expires_at, refresh_token_expires_at, last_verified_at, company_read_at, next_maintenance_at,
+    created_at, updated_at)
   WITH RECURSIVE numbers (n) AS (SELECT ? UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
   SELECT UUID(), CONCAT('org-', n), 'quickbooks', 9341452000000000 + n, CONCAT('Company ', n), ?, ?, ?,
-    UTC_TIMESTAMP(3) + INTERVAL 1 DAY, UTC_TIMESTAMP(3) + INTERVAL 100 DAY, UTC_TIMESTAMP(3) + INTERVAL 86 DAY,
-    UTC_TIMESTAMP(3), UTC_TIMESTAMP(3)
+    UTC_TIMESTAMP(3) + INTERVAL 1 DAY, UTC_TIMESTAMP(3) + INTERVAL 100 DAY, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3),
+    UTC_TIMESTAMP(3) + INTERVAL 86 DAY, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3)
   FROM numbers`;
 
-/** Creates a database with this many rows. Their tokens are valid for a day, so that no maintenance is due. */
+/** Creates a database with this many proven connections. Their tokens are valid for a day, so that no maintenance is due. */
 export async function createFilled(serverUrl: string, rows: number, encryptionKey: string): Promise<FilledDatabase> {
   const database = await createOnServer(serverUrl);
   const knex = openKnex(loadDatabaseConfig({ DATABASE_URL: database.url }));
