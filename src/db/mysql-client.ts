@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import type { Knex } from 'knex';
 import Mysql2Client from 'knex/lib/dialects/mysql2/index.js';
 import type { Connection } from 'mysql2';
+import { AbandonedStatements } from './abandoned-statements.ts';
 import type { DatabaseClock } from './database-clock.ts';
 import { ConnectError, isNodeUnavailable } from './database-errors.ts';
 import { identifyServer } from './server-identity.ts';
@@ -23,6 +24,8 @@ export interface MysqlKnexConfig extends Knex.Config {
 /** A connection of the pool. */
 interface PooledConnection extends Connection {
   stream: Socket;
+  /** The server's ID of the connection. */
+  threadId: number;
   /** Why it must not be used again. */
   __knex__disposed?: unknown;
   epoch: Epoch;
@@ -44,6 +47,7 @@ interface Statement {
 
 type Done = (error: Error | null, rows: unknown, fields: unknown) => void;
 
+const TIMEOUT = 'PROTOCOL_SEQUENCE_TIMEOUT';
 /** A failure of these leaves it unknown whether a transaction is open. */
 const TRANSACTION_CONTROL = /^(BEGIN|COMMIT|ROLLBACK|START TRANSACTION|SET TRANSACTION)\b/i;
 const CONNECT_STATEMENT_TIMEOUT_MS = 3_000;
@@ -54,6 +58,7 @@ const CONNECT_STATEMENT_TIMEOUT_MS = 3_000;
  */
 export class MysqlClient extends Mysql2Client {
   private epoch: Epoch = { isOver: false };
+  private readonly abandoned = new AbandonedStatements();
 
   /** Opens a connection and pins its settings. @throws ConnectError */
   override async acquireRawConnection(): Promise<Connection> {
@@ -88,7 +93,8 @@ export class MysqlClient extends Mysql2Client {
       asked.response = await send(pooled, asked, this.settings.statementTimeoutMs);
       return asked;
     } catch (error) {
-      const { fatal } = error as { fatal?: boolean };
+      const { code, fatal } = error as { code?: string; fatal?: boolean };
+      if (code === TIMEOUT) this.abandoned.add(pooled.threadId);
       if (isNodeUnavailable(error)) pooled.epoch.isOver = true;
       if (fatal || isNodeUnavailable(error) || TRANSACTION_CONTROL.test(asked.sql)) {
         close(pooled, error);
@@ -109,6 +115,7 @@ export class MysqlClient extends Mysql2Client {
       return rows as Record<string, unknown>[];
     };
     const { sessionUse, servers, clock } = this.settings;
+    await this.abandoned.check(run);
     await pinSettings(run, sessionUse);
     clock?.synchronize(await readClock(run));
     if (!servers) return;
@@ -143,7 +150,7 @@ async function send(connection: PooledConnection, statement: Statement, timeoutM
 /** As mysql2 reports its own time limit, which does not include the preparation of a statement. */
 function timeoutError(): Error {
   return Object.assign(new Error('the server did not respond in time'), {
-    code: 'PROTOCOL_SEQUENCE_TIMEOUT',
+    code: TIMEOUT,
     fatal: true,
   });
 }

@@ -245,6 +245,11 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'reads while every connection for writes waits',
   },
   {
+    fault: 'statements that were given up occupy the server',
+    file: 'test/db/abandoned-statements.test.ts',
+    title: 'keep the pool from opening more connections while ten are still executed',
+  },
+  {
     fault: 'the database can store no more',
     file: 'test/observability/health.test.ts',
     title: 'reports a database that is %s',
@@ -263,6 +268,16 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     fault: 'a failover loses what was not replicated',
     file: 'test/services/failover-restorer.test.ts',
     title: 'writes its responses back before any other refreshes',
+  },
+  {
+    fault: 'a user disconnects a new connection that a failover has lost, before it is stored again',
+    file: 'test/services/new-connection-restorer.test.ts',
+    title: 'cannot be disconnected through another process while it is missing: the user is asked to try again',
+  },
+  {
+    fault: 'a revocation is due while a failover has lost the connection that uses its company',
+    file: 'test/services/new-connection-restorer.test.ts',
+    title: 'is not ended by an old revocation that another process finds while it is missing',
   },
   {
     fault: 'a failover loses a new connection',

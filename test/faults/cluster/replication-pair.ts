@@ -9,6 +9,7 @@ import { connectBefore } from './connecting.ts';
 import { disconnect, disconnectAtOnce } from './disconnecting.ts';
 import type { Forwarder } from './forwarder.ts';
 import { startMysqlServers } from './mysql-servers.ts';
+import { confirmNothing, MAX_THREADS } from './unconfirmed-commits.ts';
 
 /** How long connections are refreshed before the primary fails; an asynchronous replica receives nothing meanwhile. */
 const BEFORE_MS = 5_000;
@@ -107,6 +108,11 @@ export const semiSynchronousScenarios: ClusterScenario[] = [
       pointTo(portOf(replica));
       return undefined;
     },
+  },
+  {
+    name: 'semi-synchronous replica: it confirms no commit for 60 s, while 150 connections are to be refreshed',
+    expected: `no connection is lost, no refresh token is sent twice, each status is read, at most ${MAX_THREADS} connections to the primary; all are served afterwards`,
+    measure: confirmNothing,
   },
 ];
 
