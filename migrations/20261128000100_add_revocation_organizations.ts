@@ -3,7 +3,7 @@ import { addColumn, dropColumn } from '../src/db/migration-steps.ts';
 
 const [TABLE, COLUMN] = ['pending_revocations', 'organization_id'];
 
-/** Whose grant it was, since revoking it could end the one that the same organization is connecting the company with. */
+/** Whose grant it was: revoking it could end a new grant of the same organization for the same company. */
 export async function up(knex: Knex): Promise<void> {
   await addColumn(knex, TABLE, {
     name: COLUMN,

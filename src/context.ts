@@ -145,7 +145,7 @@ export function buildServices(dependencies: ServiceDependencies) {
   const verifier = new ConnectionVerifier({ ...shared, connections, tokenManager, companyLimiter });
   const states = new OAuthStates(stateSecrets, clock);
   const confirmations = new Confirmations(stateSecrets);
-  const changes = new ConnectionChanges({ ...shared, revoker, backgroundTasks });
+  const changes = new ConnectionChanges({ ...shared, revoker, failover, backgroundTasks });
   const completer = new GrantCompleter({
     ...shared,
     grants,
@@ -167,6 +167,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     completer,
     changes,
     newConnections,
+    failover,
     backgroundTasks,
   });
 
@@ -188,7 +189,7 @@ export function buildServices(dependencies: ServiceDependencies) {
   const jobs = [
     new MaintenanceJob({ ...shared, connections, tokenManager, verifier, pauseMs }),
     new PendingGrantJob({ ...shared, grants, completer, pauseMs }),
-    new RevocationJob({ strategies, pending: revocations, revoker, clock, pauseMs }),
+    new RevocationJob({ strategies, pending: revocations, revoker, failover, clock, pauseMs }),
     ...(webhookJob ? [webhookJob] : []),
     new CleanUpJob({ states: consumedStates, events, clock }),
   ] as Job[];

@@ -47,7 +47,7 @@ export class NewConnectionDatastore {
       // `connected`: it was not lost, but its organization was erased since. `failed`: its grant was there again, and ended.
       if (outcome && outcome.kind !== 'pending') return undefined;
       const current = await this.tokens.selectCurrent(trx, connection);
-      // Clocks differ, but the connection that it replaced says for sure that nothing has changed.
+      // Clocks may differ: if the connection that it replaced is the current one, nothing has changed, whatever they show.
       const isUnchanged = current !== undefined && current.tokenId === stored.replacedTokenId;
       if (!isUnchanged && (await this.tokens.hasChangedSince(trx, connection, storedAt))) return undefined;
       if (link && !(await this.states.consumeLink(trx, link))) return undefined;

@@ -23,8 +23,8 @@ export interface EndedConnection {
   event: ConnectionEvent;
   /** The grant to revoke now, or that it is revoked once its company is proven; absent if there is none. */
   revocation: PendingRevocation | 'awaits_proof' | undefined;
-  /** The connection that another one replaced; absent if there was none. */
-  replacedTokenId?: string | undefined;
+  /** The connection that ended; absent if there was none. */
+  endedTokenId: string | undefined;
 }
 
 /** How a connection takes the place of the current one. */
@@ -63,11 +63,17 @@ export class OAuthTokenDatastore {
     return this.session.query((db) => this.selectCurrent(db, key));
   }
 
-  /** True if the organization's active connection names the company, which the provider has not confirmed yet. */
+  /** True if there is a row of this ID, current or not. */
+  async exists(tokenId: string): Promise<boolean> {
+    const row = await this.session.query((db) => db('oauth_tokens').where('token_id', tokenId).first('token_id'));
+    return row !== undefined;
+  }
+
+  /** True if the organization's connection names the company, which the provider has not confirmed yet. */
   async isAwaitingProof(key: ConnectionKey, realmId: RealmId): Promise<boolean> {
     const row = await this.session.query((db) =>
       db('oauth_tokens')
-        .where({ ...currentOf(key), realm_id: realmId, is_active: 1 })
+        .where({ ...currentOf(key), realm_id: realmId })
         .whereNull('last_verified_at')
         .first('token_id'),
     );
@@ -101,7 +107,7 @@ export class OAuthTokenDatastore {
     // The same company's old tokens are not revoked: that could end the new grant.
     const isOtherCompany = current && current.realmId !== connection.realmId;
     const revocation = isOtherCompany ? await this.scheduleRevocation(trx, current) : undefined;
-    return { event, revocation, replacedTokenId: current?.tokenId };
+    return { event, revocation, endedTokenId: current?.tokenId };
   }
 
   /** True if the organization's connection was made, replaced or disconnected after an instant. */
@@ -151,7 +157,7 @@ export class OAuthTokenDatastore {
       await this.end(trx, current, 'disconnected');
       await countChange({ trx, clock: this.clock, from: current.state, to: undefined });
       const event = await this.record(trx, current, { type: 'disconnected', actor });
-      return { event, revocation: await this.scheduleRevocation(trx, current) };
+      return { event, revocation: await this.scheduleRevocation(trx, current), endedTokenId: current.tokenId };
     });
   }
 

@@ -15,7 +15,7 @@ export interface ErasedRows {
   events: number;
 }
 
-/** Every table that has rows of an organization. */
+/** The tables whose rows of an organization are deleted. Those of `pending_revocations` are revoked first. */
 const TABLES = ['oauth_tokens', 'pending_grants', 'connection_events', 'webhook_queues'] as const;
 
 /** Everything that the database has about one organization. */

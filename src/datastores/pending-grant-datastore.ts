@@ -154,16 +154,19 @@ export class PendingGrantDatastore {
     await this.session.query((db) => appendUnwantedGrant(db, connection, this.clock.now()));
   }
 
-  /** Deletes an unwanted grant. Returns its revocation if its company was proven. */
+  /** Deletes an unwanted grant, unless it got newer tokens since. Returns its revocation if its company was proven. */
   async discard(grant: PendingGrant, { isProven }: { isProven: boolean }): Promise<PendingRevocation | undefined> {
     return this.session.transaction(async (trx) => {
-      const removed = await this.remove(trx, grant);
-      return removed && isProven ? this.scheduleRevocation(trx, grant) : undefined;
+      const { tokenId, phase, tokens } = grant;
+      const unchanged = { token_id: tokenId, phase, token_digest: tokens.digest };
+      const removed = await trx('pending_grants').where(unchanged).delete();
+      return removed > 0 && isProven ? this.scheduleRevocation(trx, grant) : undefined;
     });
   }
 
-  /** Deletes an unwanted grant, which remains alive at the provider. */
-  async deleteUnwanted(tokenId: string): Promise<void> {
+  /** Deletes an ended connection's unwanted grant, which remains alive at the provider. */
+  async deleteUnwanted(tokenId: string | undefined): Promise<void> {
+    if (tokenId === undefined) return;
     await this.session.query((db) => db('pending_grants').where({ token_id: tokenId, phase: 'unwanted' }).delete());
   }
 

@@ -85,7 +85,7 @@ export class RefreshDatastore {
     await this.session.query((db) => withLease(db, connection).update({ refresh_takeover_owner: takeoverOwner }));
   }
 
-  /** Releases a lease under which nothing was sent, and clears its record. False if it is not in the row (yet). */
+  /** Releases a lease under which no response was lost, and clears its record. False if it is not in the row (yet). */
   async abandonLease({ tokenId, generation, refresh }: Connection, owner: string): Promise<boolean> {
     const changed = await this.session.query((db) =>
       db('oauth_tokens')
@@ -100,17 +100,21 @@ export class RefreshDatastore {
   /**
    * Saves a refresh, even if another process holds the lease by now: a response that waited for the database is still the
    * newest, and revives a lost connection. `isSaved` is false if the connection was refreshed, replaced or disconnected
-   * meanwhile.
+   * meanwhile, `isMissing` true if a failover of the database has lost the connection, or its organization was erased.
    */
   async saveRefreshed(
     connection: Connection,
     { tokens, intuitTid, nextMaintenanceAt }: RefreshedTokens,
-  ): Promise<{ isSaved: boolean; event?: ConnectionEvent }> {
+  ): Promise<{ isSaved: boolean; isMissing?: boolean; event?: ConnectionEvent }> {
     return this.session.transaction(async (trx) => {
       const stored = await trx('oauth_tokens').where(currentOf(connection)).first();
       const row = stored && toConnection(stored);
       if (row?.tokens?.refreshToken === tokens.refreshToken) return { isSaved: true }; // its response was lost
-      if (row?.tokenId !== connection.tokenId || !isSuperseding(connection, row)) return { isSaved: false };
+      if (row?.tokenId !== connection.tokenId) {
+        const ended = await trx('oauth_tokens').where('token_id', connection.tokenId).first('token_id');
+        return { isSaved: false, isMissing: ended === undefined };
+      }
+      if (!isSuperseding(connection, row)) return { isSaved: false };
       const now = this.clock.now();
       // A process that considered it lost has sent a token that this response replaces. Whether the grant survived that
       // is unknown, so the worker refreshes it now.

@@ -10,7 +10,7 @@ export type UnprovenConnection = Pick<Connection, 'tokenId' | 'organizationId' |
 
 /**
  * Records the grant of a connection that has ended unproven, in place of an older one of the same connection. The worker
- * revokes it once its company is proven: it may be another one's, which other organizations use.
+ * revokes it once its company is proven: the grant may be for another company, which other organizations use.
  */
 export async function appendUnwantedGrant(
   db: Knex,

@@ -125,7 +125,7 @@ export class MaintenanceJob implements Job<Connection> {
       return 'skipped';
     }
     if (!maintenance.isRecoverable(lost, now)) {
-      await this.connections.schedule(lost, maintenance.purgeAt(lost));
+      await this.connections.schedule(lost, maintenance.nextPurgeAt(lost, this.clock.now()));
       return 'skipped';
     }
     const result = await this.tokenManager.recover(lost);

@@ -38,11 +38,18 @@ export interface TokenSet {
 /** A token set with everything that a new connection needs. */
 export type NewTokenSet = TokenSet & { refreshToken: PlainToken };
 
-/** Limits a refresh token's expiry to that of the authorization, which it never outlives. */
-export function limitToAuthorization(tokens: NewTokenSet): NewTokenSet {
+/**
+ * Limits a refresh token's expiry to that of the authorization, which it never outlives.
+ * @param isTimeCertain false if the clocks disagree by which the lifetimes were converted to instants: these are then assumed
+ */
+export function limitToAuthorization(tokens: NewTokenSet, isTimeCertain: boolean): NewTokenSet {
   const { authorizationExpiresAt, refreshTokenExpiresAt } = tokens;
-  if (!authorizationExpiresAt || authorizationExpiresAt > refreshTokenExpiresAt) return tokens;
-  return { ...tokens, refreshTokenExpiresAt: authorizationExpiresAt, isRefreshExpiryAssumed: false };
+  const isLimited = authorizationExpiresAt !== undefined && authorizationExpiresAt <= refreshTokenExpiresAt;
+  return {
+    ...tokens,
+    refreshTokenExpiresAt: isLimited ? authorizationExpiresAt : refreshTokenExpiresAt,
+    isRefreshExpiryAssumed: !isTimeCertain || (tokens.isRefreshExpiryAssumed && !isLimited),
+  };
 }
 
 /** True if the refresh token has expired as the provider stated: an assumed lifetime proves nothing. */

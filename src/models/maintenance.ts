@@ -58,14 +58,19 @@ function nextOfActive(connection: ActiveFacts, now: Date, policy: MaintenancePol
     const nameDueAt = companyReadAt(connection, now) + COMPANY_READ_MS;
     times.push(lastVerifiedAt.getTime() + policy.verifyIdleMs, Math.max(nameDueAt, now.getTime()));
   }
-  const noticeAt = nextNoticeAt(tokens.authorizationExpiresAt, maintenance?.expiryNotifiedAt, policy);
+  const noticeAt = nextNoticeAt(tokens.authorizationExpiresAt, maintenance?.expiryNotifiedAt, now, policy);
   if (noticeAt !== undefined) times.push(noticeAt);
   return new Date(Math.min(...times));
 }
 
-/** When the first notice that was not sent yet is due, in milliseconds since 1970. */
-function nextNoticeAt(expiresAt: Date | undefined, notifiedAt: Date | undefined, policy: MaintenancePolicy) {
-  if (!expiresAt) return undefined;
+/** When the first notice that was not sent yet is due, in milliseconds since 1970; after the end there is none. */
+function nextNoticeAt(
+  expiresAt: Date | undefined,
+  notifiedAt: Date | undefined,
+  now: Date,
+  policy: MaintenancePolicy,
+): number | undefined {
+  if (!expiresAt || expiresAt <= now) return undefined;
   return policy.expiryNoticesMs
     .map((noticeMs) => expiresAt.getTime() - noticeMs)
     .find((noticeAt) => !isNotified(noticeAt, notifiedAt));
@@ -87,7 +92,7 @@ function companyReadAt({ maintenance }: ActiveFacts, now: Date): number {
  */
 function nextOfLost({ reason, lostAt, maintenance: { recoveryAttempts } }: LostFacts, now: Date): Date {
   const recoveryMs = reason === 'refresh_token_expired' ? undefined : RECOVERY_MS[recoveryAttempts];
-  if (recoveryMs === undefined) return purgeAt({ lostAt });
+  if (recoveryMs === undefined) return nextPurgeAt({ lostAt }, now);
   const distanceMs = recoveryMs - (RECOVERY_MS[recoveryAttempts - 1] ?? 0);
   return new Date(Math.max(lostAt.getTime() + recoveryMs, now.getTime() + distanceMs / 2));
 }
@@ -140,6 +145,11 @@ export function isRecoverable(lost: LostConnection, now: Date): boolean {
 /** True if a lost connection's refresh token can be sent, also after a clock was wrong and the token had not expired. */
 export function hasUsableToken({ tokens }: LostConnection, now: Date): boolean {
   return tokens !== undefined && !isExpired(tokens, now);
+}
+
+/** When the worker looks at a lost connection whose ciphertext is to be deleted: not at once again if two clocks disagree. */
+export function nextPurgeAt(lost: Pick<LostConnection, 'lostAt'>, now: Date): Date {
+  return new Date(Math.max(purgeAt(lost).getTime(), now.getTime() + HOUR_MS));
 }
 
 /** When a lost connection's ciphertext is deleted. */

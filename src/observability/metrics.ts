@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 /** What operators see at `/metrics`. No organization or company is a label: there may be a million of them. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** How a call for new tokens ended. `superseded`: another change to the connection took precedence. `not_sent`: too late. */
+/** How a call for new tokens ended. `superseded`: another change to the connection took precedence. `not_sent`: it would have been too late. */
 export type RefreshMetric = (typeof REFRESH_OUTCOMES)[number];
 
 const REFRESH_OUTCOMES = [

@@ -52,8 +52,8 @@ export class ConnectionVerifier {
   }
 
   /**
-   * Verifies with the access token as it is. An unproven connection whose token is rejected is refreshed and verified once
-   * more, since its company may be right.
+   * Verifies with the access token as it is. A connection whose token is rejected is refreshed and verified once more: its
+   * grant may have ended, or its company may be right.
    * @param endsUnproven decides whether a denial ends an unproven connection
    */
   async verifyCompany(
@@ -62,7 +62,7 @@ export class ConnectionVerifier {
   ): Promise<CompanyVerification> {
     let verified = connection;
     let outcome = await this.readCompany(connection);
-    if (isTokenRejected(outcome) && !connection.lastVerifiedAt) {
+    if (isTokenRejected(outcome)) {
       const refreshed = await this.tokenManager.refresh(connection);
       if (refreshed.outcome === 'deferred') return 'provider_down';
       if (refreshed.outcome === 'failed') return isProviderDown(refreshed.error) ? 'provider_down' : 'not_refreshed';
@@ -84,7 +84,7 @@ export class ConnectionVerifier {
       await this.companyLimiter?.acquire(strategy, connection.realmId);
       const { name } = await strategy.readCompany(connection.realmId, accessToken);
       await this.connections.saveCompany(connection, name);
-      await this.connections.schedule(connection, this.nextMaintenanceAt(connection));
+      await this.connections.schedule(connection, this.nextMaintenanceAt(connection, this.clock.now()));
       return 'verified';
     } catch (error) {
       if (hasCode(error, 'rate_limited')) return 'rate_limited';
@@ -109,15 +109,17 @@ export class ConnectionVerifier {
     const { organizationId, realmId } = connection;
     const event = 'maintenance.company_rejected';
     this.logger.warn({ event, organization_id: organizationId, realm_id: realmId, ...error.toLog() }, event);
-    // Of a proven connection, the grant is alive: its refreshes succeed.
-    if (connection.lastVerifiedAt) await this.connections.recordDenial(connection, this.nextMaintenanceAt(connection));
+    if (connection.lastVerifiedAt) {
+      const next = this.nextMaintenanceAt(connection, connection.lastVerifiedAt);
+      await this.connections.recordDenial(connection, next);
+    }
     return 'denied';
   }
 
-  private nextMaintenanceAt(connection: ActiveConnection): Date {
+  private nextMaintenanceAt(connection: ActiveConnection, lastVerifiedAt: Date): Date {
     const { maintenance } = this.strategies.get(connection.system).profile;
     const now = this.clock.now();
-    const read = { ...connection, lastVerifiedAt: now, maintenance: { ...connection.maintenance, companyReadAt: now } };
+    const read = { ...connection, lastVerifiedAt, maintenance: { ...connection.maintenance, companyReadAt: now } };
     return nextMaintenanceAt(read, now, maintenance);
   }
 }

@@ -161,7 +161,7 @@ export class GrantCompleter {
     if (grant.verifiedAt) await this.revoker.deferCompany(system, realmId);
     const move = await this.grants.move(grant, connection, { actor, nextMaintenanceAt: next, endsIfSuperseded });
     if (move.kind !== 'moved') return move.kind;
-    const { replacedTokenId } = move.ended;
+    const { endedTokenId: replacedTokenId } = move.ended;
     this.newConnections.remember({ connection, stateId, link, actor, nextMaintenanceAt: next, replacedTokenId });
     await this.changes.finish(system, move.ended);
     return move.kind;

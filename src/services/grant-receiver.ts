@@ -9,7 +9,7 @@ import type { Logger } from '../observability/logger.ts';
 import type { NewGrant } from '../strategies/accounting-strategy.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { BackgroundTasks } from '../utils/background-tasks.ts';
-import { type Clock, fromNow } from '../utils/clock.ts';
+import { type Clock, fromNow, isTimeCertain } from '../utils/clock.ts';
 import { retry } from '../utils/retry.ts';
 import { Stopwatch } from '../utils/stopwatch.ts';
 import type { GrantCompleter } from './grant-completer.ts';
@@ -128,7 +128,7 @@ export class GrantReceiver {
     const now = this.clock.now();
     return {
       ...owner,
-      tokens: this.cipher.encryptTokens(owner, limitToAuthorization(tokens)),
+      tokens: this.cipher.encryptTokens(owner, limitToAuthorization(tokens, isTimeCertain(this.clock))),
       intuitTid: tokens.intuitTid,
       actor,
       stateId,

@@ -5,6 +5,7 @@ import { logEvent } from '../observability/event-log.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Clock } from '../utils/clock.ts';
 import { retry } from '../utils/retry.ts';
+import { Stopwatch } from '../utils/stopwatch.ts';
 import { MAX_REMEMBERED, REMEMBER_MS, RESTORED_AT_ONCE } from './refresh-saver.ts';
 
 /** Older ones are not stored again: the state that shows whether one was lost is deleted a day after its expiry. */
@@ -12,7 +13,7 @@ const MAX_AGE_MS = 12 * 60 * 60_000;
 
 interface Remembered {
   stored: StoredConnection;
-  storedAtMs: number;
+  age: Stopwatch;
 }
 
 interface Dependencies {
@@ -40,12 +41,11 @@ export class NewConnectionRestorer {
 
   /** Remembers a connection that was committed. */
   remember(committed: Omit<StoredConnection, 'storedAt'>): void {
-    const now = this.clock.monotonicMs();
     const key = keyOf(committed.connection);
     this.remembered.delete(key);
-    this.remembered.set(key, { stored: { ...committed, storedAt: this.clock.now() }, storedAtMs: now });
-    for (const [oldest, { storedAtMs }] of this.remembered) {
-      if (now - storedAtMs < REMEMBER_MS && this.remembered.size <= MAX_REMEMBERED) break;
+    this.remembered.set(key, { stored: { ...committed, storedAt: this.clock.now() }, age: new Stopwatch(this.clock) });
+    for (const [oldest, { age }] of this.remembered) {
+      if (age.elapsedMs() < REMEMBER_MS && this.remembered.size <= MAX_REMEMBERED) break;
       this.remembered.delete(oldest);
     }
   }
@@ -79,9 +79,9 @@ export class NewConnectionRestorer {
   }
 
   private async restoreOnce(remembered: Remembered): Promise<void> {
-    const { stored, storedAtMs } = remembered;
+    const { stored, age } = remembered;
     const isCurrent = this.remembered.get(keyOf(stored.connection)) === remembered; // not disconnected meanwhile
-    if (!isCurrent || this.clock.monotonicMs() - storedAtMs > MAX_AGE_MS) return;
+    if (!isCurrent || age.elapsedMs() > MAX_AGE_MS) return;
     const restored = await this.newConnections.restore(stored);
     if (!restored) return;
     this.log('warn', 'connect.restored', remembered);

@@ -18,8 +18,10 @@ import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { BackgroundTasks } from '../utils/background-tasks.ts';
 import type { CallbackFlow, CallbackResult } from './callback-flow.ts';
 import type { ConnectionChanges, RevocationAttempt } from './connection-changes.ts';
+import type { FailoverRestorer } from './failover-restorer.ts';
 import type { GrantCompleter } from './grant-completer.ts';
 import type { NewConnectionRestorer } from './new-connection-restorer.ts';
+import { SETTLE_MS } from './refresh-policy.ts';
 
 /** What connect returns: where the browser goes, and the secret that it brings back. */
 interface StartedFlow {
@@ -48,6 +50,7 @@ interface Dependencies {
   completer: GrantCompleter;
   changes: ConnectionChanges;
   newConnections: NewConnectionRestorer;
+  failover: FailoverRestorer;
   backgroundTasks: BackgroundTasks;
   logger: Logger;
 }
@@ -67,6 +70,7 @@ export class OAuthService {
   private readonly completer: GrantCompleter;
   private readonly changes: ConnectionChanges;
   private readonly newConnections: NewConnectionRestorer;
+  private readonly failover: FailoverRestorer;
   private readonly backgroundTasks: BackgroundTasks;
   private readonly logger: Logger;
 
@@ -84,6 +88,7 @@ export class OAuthService {
     this.completer = dependencies.completer;
     this.changes = dependencies.changes;
     this.newConnections = dependencies.newConnections;
+    this.failover = dependencies.failover;
     this.backgroundTasks = dependencies.backgroundTasks;
     this.logger = dependencies.logger;
   }
@@ -152,6 +157,12 @@ export class OAuthService {
   private async end(key: ConnectionKey, actor: string): Promise<Disconnection | undefined> {
     const ended = await this.tokens.disconnect(key, actor);
     this.newConnections.forget(key);
+    if (!ended && !this.failover.isSettled) throw notRestoredYet();
     return ended && { revocation: await this.changes.finish(key.system, ended) };
   }
+}
+
+/** After a failover of the database, another process may still store a connection again that the new server lacks. */
+function notRestoredYet(): AppError {
+  return new AppError('service_unavailable', { retryAfterSeconds: SETTLE_MS / 1_000 });
 }

@@ -1,7 +1,7 @@
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import type { ErasedRows, OrganizationDatastore } from '../datastores/organization-datastore.ts';
 import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
-import type { PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
+import type { PendingRevocation, PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
 import type { AccountingSystem, OrganizationId } from '../models/connection.ts';
 import { OPERATOR } from '../models/connection-event.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
@@ -116,12 +116,19 @@ export class OrganizationEraser {
     return true;
   }
 
+  /** False if it is to be attempted again, unless it waits for another organization. */
+  private async isRevoked(revocation: PendingRevocation, organizationId: OrganizationId): Promise<boolean> {
+    const outcome = await this.revoker.revoke(revocation);
+    if (outcome === 'deferred') return (revocation.organizationId ?? organizationId) !== organizationId;
+    return outcome !== 'failed' && outcome !== 'provider_down';
+  }
+
   /** False if the provider did not accept a revocation. */
   private async revokePending(organizationId: OrganizationId): Promise<boolean> {
     for (const { system, realmId } of await this.organizations.listCompanies(organizationId)) {
       for (const revocation of await this.revocations.listOfCompany(system, realmId)) {
         if (!this.isKnown(system)) await this.revocations.delete(revocation);
-        else if (['failed', 'deferred', 'provider_down'].includes(await this.revoker.revoke(revocation))) return false;
+        else if (!(await this.isRevoked(revocation, organizationId))) return false;
       }
     }
     return true;

@@ -75,8 +75,8 @@ export class RefreshLeases {
   }
 
   /**
-   * Releases a lease under which nothing was sent, in the background and as soon as the database allows it: no process has
-   * to wait for its takeover, or to assume that the token was sent.
+   * Releases a lease under which nothing was sent, or whose call's outcome is known, in the background and as soon as the
+   * database allows it: no process has to wait for its takeover, or to assume that a response was lost.
    */
   abandon(connection: Connection, owner: string): void {
     const startedMs = this.clock.monotonicMs();

@@ -17,7 +17,7 @@ import { nextMaintenanceAt } from '../models/maintenance.ts';
 import { logEvent } from '../observability/event-log.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
-import type { Clock } from '../utils/clock.ts';
+import { type Clock, isTimeCertain } from '../utils/clock.ts';
 import { retry } from '../utils/retry.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
 
@@ -81,12 +81,13 @@ export class RefreshSaver {
     sentToken: PlainToken,
   ): Promise<{ current: Connection | undefined; isSuperseded: boolean }> {
     const now = this.clock.now();
-    const tokens = this.cipher.encryptTokens(connection, completeTokens(returned, sentToken, connection));
+    const completed = completeTokens(returned, sentToken, connection);
+    const tokens = this.cipher.encryptTokens(connection, limitToAuthorization(completed, isTimeCertain(this.clock)));
     const { maintenance, lastVerifiedAt } = connection;
     const saved = { state: 'active', tokens, maintenance, lastVerifiedAt: lastVerifiedAt && now } as const;
     const policy = this.strategies.get(connection.system).profile.maintenance;
     const { intuitTid } = returned;
-    const isSaved = await this.persist(connection, {
+    const { isSaved, isMissing } = await this.persist(connection, {
       tokens,
       intuitTid,
       nextMaintenanceAt: nextMaintenanceAt(saved, now, policy),
@@ -96,7 +97,7 @@ export class RefreshSaver {
     const { organizationId, realmId } = connection;
     const context = { organization_id: organizationId, realm_id: realmId, intuit_tid: intuitTid };
     this.logger.info({ event, ...context, generation: current?.generation }, event);
-    if (current?.tokenId !== connection.tokenId) await this.endOrphaned({ ...connection, tokens });
+    if (current?.tokenId !== connection.tokenId && !isMissing) await this.endOrphaned({ ...connection, tokens });
     return { current, isSuperseded: !isSaved };
   }
 
@@ -121,8 +122,8 @@ export class RefreshSaver {
         const newest = next;
         const { connection } = newest;
         const restoreFound = async () => this.restore(await this.tokens.findCurrent(connection), newest);
-        const current = await this.retry(connection, restoreFound);
-        if (current?.tokenId !== newest.tokenId) missing += 1;
+        await this.retry(connection, restoreFound);
+        if (!(await this.retry(connection, () => this.tokens.exists(newest.tokenId)))) missing += 1;
       }
     };
     await Promise.all(Array.from({ length: RESTORED_AT_ONCE }, restoreNext));
@@ -155,11 +156,18 @@ export class RefreshSaver {
     return this.tokens.findCurrent(connection);
   }
 
-  private async persist(connection: Connection, refreshed: RefreshedTokens): Promise<boolean> {
-    const { isSaved, event } = await this.retry(connection, () => this.refreshes.saveRefreshed(connection, refreshed));
+  private async persist(
+    connection: Connection,
+    refreshed: RefreshedTokens,
+  ): Promise<{ isSaved: boolean; isMissing: boolean }> {
+    const {
+      isSaved,
+      isMissing = false,
+      event,
+    } = await this.retry(connection, () => this.refreshes.saveRefreshed(connection, refreshed));
     if (event) logEvent(this.logger, event);
-    if (isSaved) this.remember(connection, refreshed);
-    return isSaved;
+    if (isSaved || isMissing) this.remember(connection, refreshed);
+    return { isSaved, isMissing };
   }
 
   /** Nothing is worse than to drop a response, so that every error is retried, without a limit. */
@@ -198,9 +206,9 @@ function completeTokens(
   sentToken: PlainToken,
   { tokens }: Pick<ActiveConnection, 'tokens'>,
 ): NewTokenSet {
-  return limitToAuthorization({
+  return {
     ...returned,
     refreshToken: returned.refreshToken ?? sentToken,
     authorizationExpiresAt: returned.authorizationExpiresAt ?? tokens.authorizationExpiresAt,
-  });
+  };
 }

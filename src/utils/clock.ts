@@ -41,6 +41,11 @@ export const systemClock: Clock = {
   random: () => Math.random(),
 };
 
+/** True if both wall clocks show the same time. */
+export function isTimeCertain(clock: Clock): boolean {
+  return Math.abs(clock.now().getTime() - clock.wallMs()) < 1_000;
+}
+
 /** The earlier of both wall clocks: for what cannot be undone, so that one clock that is ahead is not enough for it. */
 export function earliestNow(clock: Clock): Date {
   return new Date(Math.min(clock.now().getTime(), clock.wallMs()));

@@ -68,7 +68,7 @@ describe('DatabaseClock', () => {
   });
 });
 
-/** The clock of a process whose own one is so much ahead of the database's, which shows `NOW`. */
+/** The clock of a process whose own clock is this far ahead of the database's, which shows `NOW`. */
 function startClock({ aheadMs }: { aheadMs: number }) {
   let [wall, monotonic] = [NOW + aheadMs, 1_000];
   const own = { ...systemClock, now: () => new Date(wall), wallMs: () => wall, monotonicMs: () => monotonic };

@@ -16,8 +16,8 @@ const DIGESTS: Record<string, string> = {
   '20261127000100_create_pending_grants.ts': '3a1738f806e6b8f226c85d0ba50e95e6a47aba9e9a73a68fd2a68e5fc98e8698',
   '20261127000200_add_verification_requests.ts': 'e9c702053185b0adcf3483d203c5a54688ab1b4a5225d138a025134abb716b6b',
   '20261127006000_add_connection_lists.ts': '882be29b00690cc069ea7daad102ad4fffc9e68d90ccfa3f463fd6665c357b2a',
-  '20261128000000_add_company_reads.ts': '577679ea4d8f530ad8b7e66f2f4974a40bfe05e5c589086385f93395f1b1e6d1',
-  '20261128000100_add_revocation_organizations.ts': 'e78b3830d5f817c99f7e818f5232db39fbb216900a8b6d8af502a152f65fe94a',
+  '20261128000000_add_company_reads.ts': '6b42d114fe8c59ee98eb7b54274750cfa2057d303cb9ba2c557d97978ecf3183',
+  '20261128000100_add_revocation_organizations.ts': '0dca8fbc19c801b1a0d5dd64bc106e38dbf1cb48296809d63837fedbc069347c',
 };
 
 describe('migrations', () => {

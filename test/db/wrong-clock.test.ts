@@ -65,6 +65,27 @@ describeEachDatabase('a process whose clock is wrong', (createDatabase, kind) =>
     expect([await harness.events('acme'), await harness.knex('oauth_states')]).toEqual([events, states]);
   });
 
+  it('does not leave the other rows unmaintained for those that it may not delete yet', async () => {
+    await harness.connect('lost');
+    const lostAt = new Date(Date.now() - 40 * DAYS);
+    await harness.set('lost', { is_active: 0, deactivation_reason: 'rotation_lost', deactivated_at: lostAt });
+    await harness.set('lost', { next_maintenance_at: lostAt, recovery_attempts: 4 });
+    await replicas.behind?.worker.tick();
+    const row = await harness.row('lost');
+    expect(row.refresh_token).not.toBe('');
+    expect(hoursUntil(row.next_maintenance_at)).toBeCloseTo(1, 1);
+  });
+
+  it('assumes lifetimes that it converted to instants while the clocks differ', async () => {
+    await harness.connect('acme');
+    await harness.expire('acme');
+    expect(await harness.use('acme', replicas.behind)).toBe(200);
+    expect(await harness.row('acme')).toMatchObject({ is_refresh_expiry_assumed: 1 });
+    await harness.expire('acme');
+    expect(await harness.use('acme')).toBe(200);
+    expect(await harness.row('acme')).toMatchObject({ is_refresh_expiry_assumed: 0 });
+  });
+
   it.each([
     ['ahead', 1 * DAYS],
     ['behind', -1 * DAYS],

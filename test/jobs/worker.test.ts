@@ -210,7 +210,7 @@ describe('a worker', () => {
     expect(cooldownsSince(before)).toEqual(cooldowns);
   });
 
-  it('does not attribute to Intuit that it may not call a company at the moment', async () => {
+  it('does not count a company that its own limits keep it from calling', async () => {
     const replica = await harness.replica();
     const healthy = await connectDue(harness, 1);
     const throttled = ['a', 'b', 'c', 'd'];

@@ -16,6 +16,7 @@ import {
   needsKeepAlive,
   needsVerification,
   nextMaintenanceAt,
+  nextPurgeAt,
   purgeAt,
 } from '../../src/models/maintenance.ts';
 
@@ -57,6 +58,7 @@ describe('the next maintenance of an active connection', () => {
     ['14 days before its refresh token expires if the end of its authorization is unknown', {}, 86 * DAYS],
     ['30 days before its authorization ends if that is earlier', { authorization: 100 }, 70 * DAYS],
     ['30 days before its authorization ends even if that is past', { authorization: 10 }, -20 * DAYS],
+    ['without a notice once its authorization has ended', { authorization: -1 }, 86 * DAYS],
     [
       '7 days before its authorization ends once the user was notified',
       { authorization: 20, isNotified: true, refreshToken: 90 },
@@ -202,7 +204,7 @@ describe('a lost connection', () => {
     ['is not recoverable after 4 rejected recoveries', { refreshToken: 9, attempts: 4 }, false],
     ['is not recoverable once its refresh token expired', { refreshToken: 0 }, false],
     [
-      'is recoverable if it was lost by expiry, although only a clock was wrong',
+      'is recoverable if its refresh token has not expired, although a wrong clock ended it',
       { refreshToken: 9, reason: 'refresh_token_expired' },
       true,
     ],
@@ -214,6 +216,11 @@ describe('a lost connection', () => {
 
   it('is purged 30 days after its loss', () => {
     expect(purgeAt(lost({}))).toEqual(fromNow(30 * DAYS));
+  });
+
+  it('is looked at again an hour later if it is to be purged by one of two clocks only', () => {
+    expect(nextPurgeAt(lost({}), fromNow(40 * DAYS))).toEqual(fromNow(40 * DAYS + 60 * MINUTES));
+    expect(nextPurgeAt(lost({}), NOW)).toEqual(fromNow(30 * DAYS));
   });
 });
 

@@ -153,6 +153,56 @@ describeEachDatabase('a new connection whose commit a failover of the database l
     expect(await harness.rows('acme')).toHaveLength(1);
   });
 
+  it('cannot be disconnected through another process while it is missing: the user is asked to try again', async () => {
+    const other = await harness.replica();
+    const loseCommits = await stopReplication(harness.knex);
+    await harness.connect('acme', '1');
+    await loseCommits();
+    notice(other);
+    const key = harness.key('acme');
+    await expect(other.oauthService.disconnect(key, 'billing')).rejects.toMatchObject({ code: 'service_unavailable' });
+    await failOver();
+    expect(await other.oauthService.disconnect(key, 'billing')).toBeDefined();
+    expect(await status(harness.service, 'acme')).toMatchObject({ connected: false });
+    expect(await other.oauthService.disconnect(key, 'billing')).toBeUndefined(); // for good
+  });
+
+  it('is not ended by an old revocation that another process finds while it is missing', async () => {
+    const other = await harness.replica();
+    await harness.connect('acme', '1');
+    harness.simulator.fail({ on: 'revoke', kind: 'status', status: 503 });
+    await disconnect(harness.service, 'acme');
+    harness.simulator.clearFaults();
+    const loseCommits = await stopReplication(harness.knex);
+    await harness.connect('globex', '1');
+    await loseCommits();
+    await harness.knex('pending_revocations').update({ next_attempt_at: harness.clock.now() });
+    notice(other);
+    await other.worker.tick();
+    expect(harness.revocations()).toBe(0);
+    await failOver();
+    await other.worker.tick();
+    expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([0, []]);
+    expect(await harness.use('globex')).toBe(200);
+  });
+
+  it('keeps the response to a refresh that arrives while it is missing', async () => {
+    const loseCommits = await stopReplication(harness.knex);
+    await harness.connect('acme', '1');
+    const release = harness.simulator.hold({ on: 'token', kind: 'slow' });
+    const refreshing = harness.home.tokenManager.refresh(await find('acme'));
+    await until(() => harness.refreshes() === 1);
+    await loseCommits();
+    release();
+    await refreshing;
+    expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([0, []]);
+    await failOver();
+    const connection = await find('acme');
+    const token = harness.home.cipher.decryptRefreshToken(connection, connection.tokens);
+    expect(token).toBe(harness.simulator.grantFor('1')?.refreshToken);
+    expect(await harness.use('acme')).toBe(200);
+  });
+
   it('is not mistaken for one of an organization that was erased since', async () => {
     await harness.connect('acme');
     expect(await (await harness.replica()).eraser.erase(harness.key('acme').organizationId)).toMatchObject({

@@ -1,4 +1,4 @@
-import type { Connection, ConnectionKey, OrganizationId } from '../../models/connection.ts';
+import type { ConnectionKey, OrganizationId } from '../../models/connection.ts';
 import { OPERATOR } from '../../models/connection-event.ts';
 import type { Disconnection } from '../../services/oauth-service.ts';
 import { CommandError } from '../command-error.ts';
@@ -44,7 +44,7 @@ async function disconnect(services: OperatorServices, organization: Organization
   const isKnown = strategies.systems().includes(options.system);
   const disconnection = isKnown
     ? await oauthService.disconnect(key, OPERATOR)
-    : await disconnectUnrevoked(services, key, connection);
+    : await disconnectUnrevoked(services, key);
   if (!disconnection) throw new CommandError(`${organization} was disconnected meanwhile.`);
   const others = disconnection.revocation === 'not_needed' ? await findOthers(connectionList, connection) : [];
   const revocation = describeRevocation(disconnection, others);
@@ -52,15 +52,11 @@ async function disconnect(services: OperatorServices, organization: Organization
 }
 
 /** Ends a connection to a system that this version does not have: its worker could not revoke the grant. */
-async function disconnectUnrevoked(
-  { tokens, grants, revocations }: OperatorServices,
-  key: ConnectionKey,
-  { tokenId }: Connection,
-) {
+async function disconnectUnrevoked({ tokens, grants, revocations }: OperatorServices, key: ConnectionKey) {
   const ended = await tokens.disconnect(key, OPERATOR);
   if (!ended) return undefined;
   if (!ended.revocation) return { revocation: undefined };
-  if (ended.revocation === 'awaits_proof') await grants.deleteUnwanted(tokenId);
+  if (ended.revocation === 'awaits_proof') await grants.deleteUnwanted(ended.endedTokenId);
   else await revocations.delete(ended.revocation);
   return { revocation: 'unrevoked' } as const;
 }
