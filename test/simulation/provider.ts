@@ -56,7 +56,7 @@ export class Provider {
     this.codes.delete(code);
     const { realmId, consentedAt } = consent;
     const previous = this.newestFamilies.get(realmId);
-    if (previous) this.endFamily(previous, 'new consent');
+    if (previous && !this.endOf(previous)) this.endFamily(previous, 'new consent'); // its limit may have passed before
     const family: TokenFamily = {
       number: this.next(),
       realmId,

@@ -37,7 +37,8 @@ async function falselyRejected({ leftMs = AUTHORIZATION_MS } = {}) {
   recorder.recordLoss('organization', 'rotation_lost');
   await time.run(HOUR + 1);
   const causes = () => recorder.losses.map(({ classification }) => classification.cause);
-  return { time, provider, faults, recorder, causes };
+  const connectAgain = () => provider.exchange(provider.consent('company', time.now), replica);
+  return { time, provider, faults, recorder, causes, connectAgain };
 }
 
 it('counts a false rejection as avoidable if the user connected again because of it', async () => {
@@ -107,5 +108,13 @@ it('attributes a false rejection to the five-year limit if it passed before it c
   const { time, recorder, causes } = await falselyRejected({ leftMs: 6 * HOUR });
   await time.run(5 * DAY);
   recorder.finalizeLoss('organization');
+  expect(causes()).toEqual(['five-year limit']);
+});
+
+it('attributes it to the limit also if the user connects again after that', async () => {
+  const { time, recorder, causes, connectAgain } = await falselyRejected({ leftMs: 6 * HOUR });
+  await time.run(5 * DAY);
+  connectAgain();
+  recorder.finalizeLoss('organization', 4 * DAY);
   expect(causes()).toEqual(['five-year limit']);
 });
