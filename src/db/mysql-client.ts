@@ -29,6 +29,7 @@ interface PooledConnection extends Connection {
   /** Why it must not be used again. */
   __knex__disposed?: unknown;
   epoch: Epoch;
+  abandoned: AbandonedStatements;
   /** Identifies the server that it reached; absent for migrations. */
   server?: string;
 }
@@ -65,6 +66,7 @@ export class MysqlClient extends Mysql2Client {
     if (this.epoch.isOver) this.epoch = { isOver: false };
     const connection = this.driver.createConnection(this.connectionSettings) as PooledConnection;
     connection.epoch = this.epoch;
+    connection.abandoned = this.abandoned; // a transaction has a client of its own, without this one's fields
     connection.on('error', (error) => {
       connection.__knex__disposed = error;
       this.settings.servers?.disconnected();
@@ -94,7 +96,7 @@ export class MysqlClient extends Mysql2Client {
       return asked;
     } catch (error) {
       const { code, fatal } = error as { code?: string; fatal?: boolean };
-      if (code === TIMEOUT) this.abandoned.add(pooled.threadId);
+      if (code === TIMEOUT) pooled.abandoned.add(pooled.threadId);
       if (isNodeUnavailable(error)) pooled.epoch.isOver = true;
       if (fatal || isNodeUnavailable(error) || TRANSACTION_CONTROL.test(asked.sql)) {
         close(pooled, error);
