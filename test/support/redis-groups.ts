@@ -63,7 +63,7 @@ export async function startSentinel(primaryPort: number, ...options: string[]): 
     `dir ${folder}`,
     `sentinel monitor accounts 127.0.0.1 ${primaryPort} 2`,
     `sentinel down-after-milliseconds accounts ${NEVER}`,
-    'sentinel failover-timeout accounts 2000',
+    'sentinel failover-timeout accounts 10000', // a step that takes longer is aborted
   ];
   writeFileSync(file, settings.join('\n'));
   return withFolder(folder, await startRedis(file, '--sentinel', ...SENTINEL_USER, ...options));
