@@ -122,7 +122,8 @@ export class RefreshSaver {
         const newest = next;
         const { connection } = newest;
         const restoreFound = async () => this.restore(await this.tokens.findCurrent(connection), newest);
-        await this.retry(connection, restoreFound);
+        const current = await this.retry(connection, restoreFound);
+        if (current?.tokenId === newest.tokenId) continue;
         if (!(await this.retry(connection, () => this.tokens.exists(newest.tokenId)))) missing += 1;
       }
     };
