@@ -130,7 +130,12 @@ export function buildServices(dependencies: ServiceDependencies) {
   const grants = new PendingGrantDatastore({ session, clock, tokens, states: consumedStates, events, revocations });
 
   const shared = { strategies, tokens, refreshes, reader, cipher, clock, logger };
-  const revoker = new GrantRevoker({ ...shared, grants, pending: revocations });
+  const revoker: GrantRevoker = new GrantRevoker({
+    ...shared,
+    grants,
+    pending: revocations,
+    isSettled: () => failover.isSettled,
+  });
   const cooldown = new RefreshCooldown(clock);
   const leases = new RefreshLeases({ refreshes, backgroundTasks, clock });
   const saver = new RefreshSaver({ ...shared, grants, revoker });
@@ -145,7 +150,7 @@ export function buildServices(dependencies: ServiceDependencies) {
   const verifier = new ConnectionVerifier({ ...shared, connections, tokenManager, companyLimiter });
   const states = new OAuthStates(stateSecrets, clock);
   const confirmations = new Confirmations(stateSecrets);
-  const changes = new ConnectionChanges({ ...shared, revoker, failover, backgroundTasks });
+  const changes = new ConnectionChanges({ ...shared, revoker, backgroundTasks });
   const completer = new GrantCompleter({
     ...shared,
     grants,
@@ -189,7 +194,7 @@ export function buildServices(dependencies: ServiceDependencies) {
   const jobs = [
     new MaintenanceJob({ ...shared, connections, tokenManager, verifier, pauseMs }),
     new PendingGrantJob({ ...shared, grants, completer, pauseMs }),
-    new RevocationJob({ strategies, pending: revocations, revoker, failover, clock, pauseMs }),
+    new RevocationJob({ strategies, pending: revocations, revoker, clock, pauseMs }),
     ...(webhookJob ? [webhookJob] : []),
     new CleanUpJob({ states: consumedStates, events, clock }),
   ] as Job[];

@@ -19,7 +19,7 @@ export class AbandonedStatements {
   /** Forgets those that have ended. @param run runs a statement on a new connection @throws AbandonedStatementsError if too many are left */
   async check(run: Run): Promise<void> {
     if (this.threads.length < MAX_ABANDONED) return;
-    const ids = this.threads.map(Number).join(', ');
+    const ids = this.threads.join(', ');
     const rows = await run(`SELECT ID FROM information_schema.PROCESSLIST WHERE ID IN (${ids}) AND COMMAND <> 'Sleep'`);
     this.threads = rows.map((row) => Number(row['ID']));
     if (this.threads.length >= MAX_ABANDONED) throw new AbandonedStatementsError();

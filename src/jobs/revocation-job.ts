@@ -1,5 +1,4 @@
 import type { PendingRevocation, PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
-import type { FailoverRestorer } from '../services/failover-restorer.ts';
 import type { GrantRevoker } from '../services/grant-revoker.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import { type Clock, fromNow } from '../utils/clock.ts';
@@ -11,7 +10,6 @@ interface Dependencies {
   strategies: StrategyRegistry;
   pending: PendingRevocationDatastore;
   revoker: GrantRevoker;
-  failover: FailoverRestorer;
   clock: Clock;
   pauseMs: number;
 }
@@ -25,21 +23,17 @@ export class RevocationJob implements Job<PendingRevocation> {
   private readonly strategies: StrategyRegistry;
   private readonly pending: PendingRevocationDatastore;
   private readonly revoker: GrantRevoker;
-  private readonly failover: FailoverRestorer;
   private readonly clock: Clock;
 
-  constructor({ strategies, pending, revoker, failover, clock, pauseMs }: Dependencies) {
+  constructor({ strategies, pending, revoker, clock, pauseMs }: Dependencies) {
     this.strategies = strategies;
     this.pending = pending;
     this.revoker = revoker;
-    this.failover = failover;
     this.clock = clock;
     this.pauseMs = pauseMs;
   }
 
-  /** None while a connection that uses a company may be missing after a failover of the database. */
   async listDue(limit: number): Promise<PendingRevocation[]> {
-    if (!this.failover.isSettled) return [];
     return this.pending.listDue(this.strategies.systems(), limit);
   }
 

@@ -7,7 +7,6 @@ import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import type { BackgroundTasks } from '../utils/background-tasks.ts';
 import type { Clock } from '../utils/clock.ts';
 import { withTimeout } from '../utils/with-timeout.ts';
-import type { FailoverRestorer } from './failover-restorer.ts';
 import type { GrantRevoker, RevocationOutcome } from './grant-revoker.ts';
 
 /**
@@ -20,7 +19,6 @@ export type RevocationAttempt = RevocationOutcome | 'in_progress' | 'awaits_proo
 interface Dependencies {
   strategies: StrategyRegistry;
   revoker: GrantRevoker;
-  failover: FailoverRestorer;
   backgroundTasks: BackgroundTasks;
   clock: Clock;
   logger: Logger;
@@ -30,7 +28,6 @@ interface Dependencies {
 export class ConnectionChanges {
   private readonly strategies: StrategyRegistry;
   private readonly revoker: GrantRevoker;
-  private readonly failover: FailoverRestorer;
   private readonly backgroundTasks: BackgroundTasks;
   private readonly clock: Clock;
   private readonly logger: Logger;
@@ -38,7 +35,6 @@ export class ConnectionChanges {
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
     this.revoker = dependencies.revoker;
-    this.failover = dependencies.failover;
     this.backgroundTasks = dependencies.backgroundTasks;
     this.clock = dependencies.clock;
     this.logger = dependencies.logger;
@@ -53,12 +49,8 @@ export class ConnectionChanges {
     return typeof revocation === 'object' ? this.revoke(system, revocation) : revocation;
   }
 
-  /**
-   * Attempts a revocation for no longer than one call may take: it continues in the background, and the worker retries it.
-   * After a failover of the database, only the worker attempts it: a connection that uses the company may be missing.
-   */
+  /** Attempts a revocation for no longer than one call may take: it continues in the background, and the worker retries it. */
   async revoke(system: AccountingSystem, revocation: PendingRevocation): Promise<RevocationAttempt> {
-    if (!this.failover.isSettled) return 'in_progress';
     const attempt = this.backgroundTasks.run(this.revoker.revoke(revocation));
     const { timeoutMs } = this.strategies.get(system).profile;
     const onTimeout = () => new Error('the revocation continues in the background');

@@ -29,7 +29,7 @@ const ABANDON_ATTEMPTS = 10;
  * How an attempt ended.
  * - `revoked`: the provider revoked the grant.
  * - `not_needed`: an active connection uses its company.
- * - `deferred`: its organization is connecting the company again, which is not proven yet.
+ * - `deferred`: a connection may use its company that is not proven yet, or that a failover of the database has lost.
  * - `abandoned`: it was attempted so often that the grant is left to expire.
  * - `failed`, `provider_down`: it is attempted again later.
  */
@@ -41,6 +41,8 @@ interface Dependencies {
   grants: PendingGrantDatastore;
   pending: PendingRevocationDatastore;
   cipher: TokenCipher;
+  /** False while a failover of the database may have lost connections that are still to be stored again. */
+  isSettled: () => boolean;
   clock: Clock;
   logger: Logger;
 }
@@ -52,6 +54,7 @@ export class GrantRevoker {
   private readonly grants: PendingGrantDatastore;
   private readonly pending: PendingRevocationDatastore;
   private readonly cipher: TokenCipher;
+  private readonly isSettled: () => boolean;
   private readonly clock: Clock;
   private readonly logger: Logger;
 
@@ -61,6 +64,7 @@ export class GrantRevoker {
     this.grants = dependencies.grants;
     this.pending = dependencies.pending;
     this.cipher = dependencies.cipher;
+    this.isSettled = dependencies.isSettled;
     this.clock = dependencies.clock;
     this.logger = dependencies.logger;
   }
@@ -121,7 +125,7 @@ export class GrantRevoker {
       this.log('info', 'grant.revocation.not_needed', revocation); // revoking one grant can end all of a company's
       return 'not_needed';
     }
-    if (await this.isBeingConnected(revocation)) {
+    if (!this.isSettled() || (await this.isBeingConnected(revocation))) {
       this.log('info', 'grant.revocation.deferred', revocation);
       return 'deferred';
     }

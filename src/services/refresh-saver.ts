@@ -20,12 +20,7 @@ import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import { type Clock, isTimeCertain } from '../utils/clock.ts';
 import { retry } from '../utils/retry.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
-
-/** How long a saved response is remembered, in case a failover of the database loses it. */
-export const REMEMBER_MS = 10 * 60_000;
-export const MAX_REMEMBERED = 10_000;
-/** How many rows are looked at once after a failover. */
-export const RESTORED_AT_ONCE = 8;
+import { RememberedWrites } from './remembered-writes.ts';
 
 /** Whose connection it is, and its company for the log. */
 type Named = ConnectionKey & Pick<Connection, 'realmId'>;
@@ -36,7 +31,6 @@ interface Remembered {
   /** The generation that the save created. */
   generation: number;
   refreshed: RefreshedTokens;
-  savedAtMs: number;
 }
 
 interface Dependencies {
@@ -60,8 +54,8 @@ export class RefreshSaver {
   private readonly revoker: GrantRevoker;
   private readonly clock: Clock;
   private readonly logger: Logger;
-  /** Encrypted, by token ID, the oldest first. */
-  private readonly remembered = new Map<string, Remembered>();
+  /** Encrypted, by token ID. */
+  private readonly remembered: RememberedWrites<Remembered>;
 
   constructor(dependencies: Dependencies) {
     this.strategies = dependencies.strategies;
@@ -72,6 +66,7 @@ export class RefreshSaver {
     this.revoker = dependencies.revoker;
     this.clock = dependencies.clock;
     this.logger = dependencies.logger;
+    this.remembered = new RememberedWrites(dependencies.clock);
   }
 
   /** Saves a response, retrying until it succeeds. Returns the connection as it is then. */
@@ -115,25 +110,20 @@ export class RefreshSaver {
    * Returns how many of their connections do not exist: another process may restore one that was new.
    */
   async restoreAll(): Promise<number> {
-    const remembered = [...this.remembered.values()]; // after a long outage, the next save forgets most of them
     let missing = 0;
-    const restoreNext = async () => {
-      for (let next = remembered.pop(); next; next = remembered.pop()) {
-        const newest = next;
-        const { connection } = newest;
-        const restoreFound = async () => this.restore(await this.tokens.findCurrent(connection), newest);
-        const current = await this.retry(connection, restoreFound);
-        if (current?.tokenId === newest.tokenId) continue;
-        if (!(await this.retry(connection, () => this.tokens.exists(newest.tokenId)))) missing += 1;
-      }
-    };
-    await Promise.all(Array.from({ length: RESTORED_AT_ONCE }, restoreNext));
+    await this.remembered.forEachWrite(async (newest) => {
+      const { connection, tokenId } = newest;
+      const restoreFound = async () => this.restore(await this.tokens.findCurrent(connection), newest);
+      const current = await this.retry(connection, restoreFound);
+      if (current?.tokenId === tokenId) return;
+      if (!(await this.retry(connection, () => this.tokens.exists(tokenId)))) missing += 1;
+    });
     return missing;
   }
 
   /** Reads one row of which the newest response is remembered, if there is any. @throws AppError `service_unavailable` */
   async readNewest(): Promise<void> {
-    const [newest] = [...this.remembered.values()].slice(-1);
+    const newest = this.remembered.newest();
     if (newest) await this.tokens.findCurrent(newest.connection);
   }
 
@@ -186,13 +176,7 @@ export class RefreshSaver {
   private remember(connection: Connection, refreshed: RefreshedTokens): void {
     const { tokenId, organizationId, system, realmId, generation } = connection;
     const named = { organizationId, system, realmId };
-    const now = this.clock.monotonicMs();
-    this.remembered.delete(tokenId);
-    this.remembered.set(tokenId, { tokenId, connection: named, generation: generation + 1, refreshed, savedAtMs: now });
-    for (const [id, { savedAtMs }] of this.remembered) {
-      if (now - savedAtMs < REMEMBER_MS && this.remembered.size <= MAX_REMEMBERED) break;
-      this.remembered.delete(id);
-    }
+    this.remembered.set(tokenId, { tokenId, connection: named, generation: generation + 1, refreshed });
   }
 }
 

@@ -181,6 +181,7 @@ describeEachDatabase('a new connection whose commit a failover of the database l
     await other.worker.tick();
     expect(harness.revocations()).toBe(0);
     await failOver();
+    harness.clock.advance(2 * MINUTES);
     await other.worker.tick();
     expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([0, []]);
     expect(await harness.use('globex')).toBe(200);

@@ -76,7 +76,7 @@ function describeRevocation({ revocation }: Disconnection | { revocation: 'unrev
     case 'awaits_proof':
       return 'Its company was never confirmed: the worker revokes its grant once it is, or lets it expire.';
     case 'deferred':
-      return 'Its grant is not revoked while the organization connects the company again.';
+      return 'Its grant is not revoked yet: the worker does so once it is certain that no connection needs it.';
     case 'failed':
     case 'provider_down':
       return 'Its grant could not be revoked yet: the worker retries it.';
