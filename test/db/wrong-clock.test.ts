@@ -49,7 +49,7 @@ describeEachDatabase('a process whose clock is wrong', (createDatabase, kind) =>
     const before = await harness.row('acme');
     await replicas[name]?.worker.tick();
     expect(await harness.row('acme')).toEqual(before);
-    await harness.set('acme', { last_verified_at: new Date(Date.now() - 1 * DAYS), next_maintenance_at: new Date() });
+    await harness.set('acme', { last_verified_at: ago(2 * DAYS), next_maintenance_at: ago(1 * HOURS) });
     await replicas[name]?.worker.tick();
     expect(harness.refreshes()).toBe(1);
     expect(await harness.row('acme')).toMatchObject({ is_active: 1, generation: 1 });
@@ -58,7 +58,7 @@ describeEachDatabase('a process whose clock is wrong', (createDatabase, kind) =>
   it.each(['ahead', 'behind'] as const)('deletes nothing too early (%s)', async (name) => {
     await harness.connect('acme');
     await harness.set('acme', { is_active: 0, deactivation_reason: 'rotation_lost', deactivated_at: new Date() });
-    await harness.set('acme', { next_maintenance_at: new Date(), recovery_attempts: 4 });
+    await harness.set('acme', { next_maintenance_at: ago(1 * HOURS), recovery_attempts: 4 });
     const [events, states] = [await harness.events('acme'), await harness.knex('oauth_states')];
     await replicas[name]?.worker.tick();
     expect((await harness.row('acme')).refresh_token).not.toBe('');
@@ -67,7 +67,7 @@ describeEachDatabase('a process whose clock is wrong', (createDatabase, kind) =>
 
   it('does not leave the other rows unmaintained for those that it may not delete yet', async () => {
     await harness.connect('lost');
-    const lostAt = new Date(Date.now() - 40 * DAYS);
+    const lostAt = ago(40 * DAYS);
     await harness.set('lost', { is_active: 0, deactivation_reason: 'rotation_lost', deactivated_at: lostAt });
     await harness.set('lost', { next_maintenance_at: lostAt, recovery_attempts: 4 });
     await replicas.behind?.worker.tick();
@@ -106,6 +106,10 @@ describeEachDatabase('a process whose clock is wrong', (createDatabase, kind) =>
     return startReplica({ databaseUrl: database.url, simulator, logs, clock, env });
   }
 });
+
+function ago(milliseconds: number): Date {
+  return new Date(Date.now() - milliseconds);
+}
 
 function hoursUntil(instant: Date | number | null): number {
   return (new Date(instant ?? 0).getTime() - Date.now()) / HOURS;
