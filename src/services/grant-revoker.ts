@@ -121,11 +121,12 @@ export class GrantRevoker {
       this.log('warn', 'grant.revocation.abandoned', revocation);
       return 'abandoned';
     }
+    const isBeingConnected = await this.isBeingConnected(revocation); // first: it may be connected a moment later
     if (realmId && (await this.tokens.isCompanyConnected(system, realmId))) {
       this.log('info', 'grant.revocation.not_needed', revocation); // revoking one grant can end all of a company's
       return 'not_needed';
     }
-    if (!this.isSettled() || (await this.isBeingConnected(revocation))) {
+    if (isBeingConnected || !this.isSettled()) {
       this.log('info', 'grant.revocation.deferred', revocation);
       return 'deferred';
     }

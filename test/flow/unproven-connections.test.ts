@@ -1,4 +1,4 @@
-import { expect, it } from '@jest/globals';
+import { expect, it, jest } from '@jest/globals';
 import type { RealmId } from '../../src/models/connection.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { HOURS, MINUTES, useHarness } from '../support/harness.ts';
@@ -95,6 +95,26 @@ describeEachDatabase('an organization’s own old grant', (createDatabase) => {
     harness.simulator.clearFaults();
     await harness.runWorker(20 * MINUTES, 5 * MINUTES);
     expect([harness.revocations(), await attempts()]).toEqual([0, []]);
+    expect(await harness.use('acme')).toBe(200);
+  });
+
+  it('is not revoked if the new connection is proven while the revocation is decided', async () => {
+    await disconnectUnrevoked('acme', '1');
+    harness.simulator.fail({ ...UNAVAILABLE, times: 100 });
+    await harness.connect('acme', '1');
+    const { grants } = harness.home;
+    const isBeingConnected = grants.isBeingConnected.bind(grants);
+    const between = jest.spyOn(grants, 'isBeingConnected').mockImplementation(async (key, realmId) => {
+      const isReceived = await isBeingConnected(key, realmId);
+      await harness.set('acme', { last_verified_at: harness.clock.now() });
+      return isReceived;
+    });
+    await harness.knex('pending_revocations').update({ next_attempt_at: harness.clock.now() });
+    await harness.home.worker.tick();
+    expect(between).toHaveBeenCalled();
+    between.mockRestore();
+    expect([harness.revocations(), await attempts()]).toEqual([0, []]);
+    harness.simulator.clearFaults();
     expect(await harness.use('acme')).toBe(200);
   });
 
