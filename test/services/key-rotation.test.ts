@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { Fernet } from '../../src/crypto/fernet.ts';
 import { RowDigest } from '../../src/crypto/row-digest.ts';
 import { TokenCipher } from '../../src/crypto/token-cipher.ts';
-import { CiphertextDatastore } from '../../src/datastores/ciphertext-datastore.ts';
+import { CiphertextDatastore, type TokenTable } from '../../src/datastores/ciphertext-datastore.ts';
 import { toGrantRow } from '../../src/datastores/pending-grant-row.ts';
 import type { OAuthTokenRow, OAuthTokenUpdate } from '../../src/db/tables.ts';
 import type { Ciphertext, NewTokenSet, OrganizationId, PlainToken, RealmId } from '../../src/models/connection.ts';
@@ -55,29 +55,7 @@ describeEachDatabase('a rotation of the keys', (createDatabase) => {
   });
 
   it('re-encrypts the tokens of grants that are not connections yet', async () => {
-    const { organizationId, system, realmId } = ownerOf('a');
-    const tokens = new TokenCipher([OLD_KEY]).encryptTokens(ownerOf('a'), newTokens('a'));
-    const grant: PendingGrant = {
-      ...{
-        tokenId: 'a',
-        organizationId,
-        system,
-        realmId,
-        tokens,
-        intuitTid: undefined,
-        actor: 'billing',
-        stateId: 's',
-      },
-      ...{
-        pinnedRealmId: undefined,
-        link: undefined,
-        phase: 'received',
-        companyName: undefined,
-        verifiedAt: undefined,
-      },
-      ...{ confirmableUntil: undefined, nextAttemptAt: NOW, createdAt: NOW },
-    };
-    await harness.knex('pending_grants').insert(toGrantRow(grant));
+    await harness.knex('pending_grants').insert(grantRow('a', OLD_KEY));
     expect(await rotate()).toEqual({ read: 1, rotated: 1, unreadable: [] });
     const [stored] = await datastore().listTokens('', 10, 'pending_grants');
     expect(stored && new TokenCipher([NEW_KEY]).decryptRefreshToken(stored, stored.tokens)).toBe('refresh-a');
@@ -176,6 +154,24 @@ describeEachDatabase('a rotation of the keys', (createDatabase) => {
     expect(await plainTokens([NEW_KEY])).toEqual({ a: ['newer', 'newest'] });
   });
 
+  it.each([
+    ['a grant becomes a connection', 'pending_grants', 'oauth_tokens'],
+    ['a connection ends and its grant is kept', 'oauth_tokens', 'pending_grants'],
+  ] as const)('misses no tokens if %s, after the table was read that they are then in', async (_, from, to) => {
+    await harness.knex(from).insert(from === 'oauth_tokens' ? row('a', OLD_KEY) : grantRow('a', OLD_KEY));
+    const read = new Set<string>();
+    const stored = overriding({
+      listTokens: async (afterId, limit, table = 'oauth_tokens') => {
+        if (read.has(to) && table === from) await move(from, to);
+        read.add(table);
+        return datastore().listTokens(afterId, limit, table);
+      },
+    });
+    expect(await rotate({ stored })).toMatchObject({ rotated: 1, unreadable: [] });
+    const [moved] = await datastore().listTokens('', 10, to);
+    expect(moved && new TokenCipher([NEW_KEY]).decryptRefreshToken(moved, moved.tokens)).toBe('refresh-a');
+  });
+
   it('does not restore the tokens of a row that was disconnected after it was read', async () => {
     await insert('a', OLD_KEY);
     const stored = overriding({
@@ -232,6 +228,18 @@ describeEachDatabase('a rotation of the keys', (createDatabase) => {
       next_attempt_at: NOW,
       created_at: NOW,
     });
+  }
+
+  /** Moves the tokens of `a` from one table to the other, if they are not there yet. */
+  async function move(from: TokenTable, to: TokenTable): Promise<void> {
+    const [moved] = await datastore().listTokens('', 1, from);
+    if (!moved) return;
+    const { accessToken, refreshToken, digest } = moved.tokens;
+    const columns = { access_token: accessToken, refresh_token: refreshToken, token_digest: digest };
+    await harness.knex(from).delete();
+    await harness
+      .knex(to)
+      .insert({ ...(to === 'oauth_tokens' ? row('a', OLD_KEY) : grantRow('a', OLD_KEY)), ...columns });
   }
 
   async function set(id: string, changes: OAuthTokenUpdate): Promise<void> {
@@ -295,6 +303,25 @@ function bound(id: string, changes: { access_token?: Ciphertext; refresh_token?:
   const { access_token = fernet.encrypt(`access-${id}`), refresh_token = fernet.encrypt(`refresh-${id}`) } = changes;
   const parts = [id, organizationId, system, realmId, access_token, refresh_token];
   return { access_token, refresh_token, token_digest: new RowDigest([key]).sign(parts) };
+}
+
+function grantRow(id: string, key: string) {
+  const grant: PendingGrant = {
+    ...ownerOf(id),
+    tokens: new TokenCipher([key]).encryptTokens(ownerOf(id), newTokens(id)),
+    intuitTid: undefined,
+    actor: 'billing',
+    stateId: 's',
+    pinnedRealmId: undefined,
+    link: undefined,
+    phase: 'received',
+    companyName: undefined,
+    verifiedAt: undefined,
+    confirmableUntil: undefined,
+    nextAttemptAt: NOW,
+    createdAt: NOW,
+  };
+  return toGrantRow(grant);
 }
 
 function ownerOf(id: string) {
