@@ -30,6 +30,14 @@ describe('a session on a server that fails', () => {
     expect(session.pool().used).toBe(0);
   });
 
+  it('closes a connection whose SET TRANSACTION failed', async () => {
+    server.respond = (sql) => (sql.startsWith('SET TRANSACTION') ? 1568 : undefined);
+    await expect(session.knex.transaction(async () => undefined, { isolationLevel: 'serializable' })).rejects.toThrow();
+    await update(2);
+    expect(connectionsOf(/count = 2/)).not.toContain(connectionsOf(/^SET TRANSACTION/)[0]);
+    expect(session.pool().used).toBe(0);
+  });
+
   it('keeps a connection whose statement failed by a fault of the statement', async () => {
     server.respond = (sql) => (sql.includes('count = 1') ? 1062 : undefined);
     expect(await codeOf(update(1))).toBe('ER_DUP_ENTRY');
