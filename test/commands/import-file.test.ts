@@ -33,6 +33,12 @@ it.each([
   ['CSV with tabs and without a last line feed', `${HEADER}acme,1,AB11secret`.replaceAll(',', '\t'), 2],
   ['CSV with its columns in another order', 'Refresh_Token, REALM_ID, x, organization_id\nAB11secret,1,,acme\n', 2],
   ['CSV with quotes', `${HEADER}"acme","1","AB11secret"\n`, 2],
+  [
+    'CSV with another delimiter in a value',
+    'organization_id,realm_id,x,refresh_token\nacme,1,Smith; Sons,AB11secret\n',
+    2,
+  ],
+  ['CSV without the values of its last columns', 'organization_id,realm_id,refresh_token,x,y\nacme,1,AB11secret\n', 2],
 ])('reads %s', (_, content, line) => {
   expect(read(content)).toEqual({ entries: [entry(line)], failed: [] });
 });
@@ -52,6 +58,14 @@ it.each([
   expect(error).toBeInstanceOf(CommandError);
   expect((error as CommandError).message).toContain(message);
   expect((error as CommandError).message).not.toContain('AB11');
+});
+
+it('rejects a line with more fields than the header, since a token may be in any of them', () => {
+  const header = 'organization_id,realm_id,x,refresh_token\n';
+  expect(read(`${header}acme,1,Smith, Sons,AB11secret\nb,2,x,AB12\n`)).toEqual({
+    entries: [{ line: 3, organizationId: 'b', realmId: '2', refreshToken: 'AB12' }],
+    failed: [{ line: 2, reason: 'invalid: it has more fields than the header' }],
+  });
 });
 
 it('reports lines that are not valid, with the identifiers that are, and reads the others', () => {

@@ -6,6 +6,7 @@ import { importLine } from '../../schemas/import-line.ts';
 import { CommandError } from '../command-error.ts';
 
 const COLUMNS = ['organization_id', 'realm_id', 'refresh_token'] as const;
+const DELIMITERS = [',', ';', '\t'];
 /** How every Fernet token of this century begins: its version, and the first bytes of its time. */
 const FERNET = /^gAAAA[\w-]{60,}=*$/;
 
@@ -29,6 +30,8 @@ export interface FailedLine {
 interface RawLine {
   line: number;
   fields: unknown;
+  /** True if it has more fields than the header: one of them is divided, and those after it are in the wrong columns. */
+  isTooLong?: boolean;
 }
 
 /** Reads a file of JSON Lines, or of CSV with a header line. @throws CommandError if the file as a whole cannot be read */
@@ -92,24 +95,35 @@ function parseCsvLines(path: string, text: string): RawLine[] {
         lineOfHeader = header.map((name) => name.trim().toLowerCase());
         return lineOfHeader;
       },
-      delimiter: [',', ';', '\t'],
+      delimiter: delimiterOf(text),
       info: true,
       skip_empty_lines: true,
       relax_column_count: true,
       trim: true,
-    }) as unknown as { record: unknown; info: { lines: number } }[];
+    }) as unknown as { record: unknown; info: { lines: number; error?: { record: unknown[] } } }[];
     const missing = COLUMNS.filter((name) => !lineOfHeader.includes(name));
     if (missing.length > 0) {
       throw new CommandError(`${path} is not JSON Lines, and has no header line with ${missing.join(' and ')}.`);
     }
-    return records.map(({ record, info }) => ({ line: info.lines, fields: record }));
+    return records.map(({ record, info: { lines: line, error } }) => ({
+      line,
+      fields: record,
+      isTooLong: error !== undefined && error.record.length > lineOfHeader.length,
+    }));
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     throw new CommandError(`${path} is not valid CSV: ${error.code} in line ${error['lines'] ?? '?'}.`);
   }
 }
 
-function toEntry({ line, fields }: RawLine, cipher: TokenCipher): ImportEntry | FailedLine {
+/** The character between the names in the header, which are parts of a value in other lines. */
+function delimiterOf(text: string): string {
+  const [header = ''] = text.trimStart().split('\n', 1);
+  return DELIMITERS.find((delimiter) => header.includes(delimiter)) ?? ',';
+}
+
+function toEntry({ line, fields, isTooLong }: RawLine, cipher: TokenCipher): ImportEntry | FailedLine {
+  if (isTooLong) return { line, reason: 'invalid: it has more fields than the header' };
   const isObject = typeof fields === 'object' && fields !== null && !Array.isArray(fields);
   if (!isObject) return { line, reason: 'invalid: it is not a JSON object' };
   const known = { line, ...identifiersOf(fields) };
