@@ -16,11 +16,11 @@ import type { TokenManager } from './token-manager.ts';
 
 /** Until the first refresh returns the real one. */
 const ASSUMED_LIFETIME_MS = 100 * 86_400_000;
-/** A provider that is not available is called so often for one connection. */
+/** How often an unavailable provider is called for one connection. */
 const ATTEMPTS = 3;
 const DEFAULT_RETRY_SECONDS = 5;
 const MAX_RETRY_SECONDS = 120;
-/** Events of an organization among which the one that ended its imported connection is looked for. */
+/** How many of an organization's newest events are searched for the end of its imported connection. */
 const MAX_EVENTS = 50;
 const ENDS = new Set<ConnectionEvent['type']>(['disconnected', 'reconnected', 'imported', 'company_mismatch']);
 
@@ -38,13 +38,13 @@ interface ImportedRow {
 
 /**
  * How the import of one connection ended.
- * - `connected`: it is stored and proven; `isOld`: an earlier import or the worker did both.
+ * - `connected`: it is stored and proven; `isKnown`: an earlier import or the worker did both.
  * - `skipped`: the organization has another connection.
  * - `failed`: it is not connected; `reason` is for people.
  * - `unproven`: it is stored, but the provider could not prove it.
  */
 export type ImportOutcome =
-  | { kind: 'connected'; isOld: boolean }
+  | { kind: 'connected'; isKnown: boolean }
   | { kind: 'skipped' }
   | { kind: 'failed'; reason: string }
   | { kind: 'unproven'; cause: 'provider_down' | 'service_rejected' | 'request_rejected' | 'company_denied' };
@@ -71,7 +71,7 @@ interface Dependencies {
 
 /**
  * Imports connections. Each is stored before its refresh token is used, so that the token manager, here or in another
- * process, never loses the one that replaces it.
+ * process, saves the one that replaces it.
  */
 export class ConnectionImporter {
   private readonly strategies: StrategyRegistry;
@@ -108,7 +108,7 @@ export class ConnectionImporter {
     if (stored.kind === 'stored') await this.changes.finish(foreign.system, stored.ended);
     const current = await this.findImported(connection);
     if (typeof current === 'string') return { kind: 'failed', reason: current };
-    return current.lastVerifiedAt ? { kind: 'connected', isOld: true } : this.prove(current, signal);
+    return current.lastVerifiedAt ? { kind: 'connected', isKnown: true } : this.prove(current, signal);
   }
 
   private async prove(imported: ActiveConnection, signal: AbortSignal | undefined): Promise<ImportOutcome> {
@@ -117,8 +117,11 @@ export class ConnectionImporter {
       if (outcome.kind !== 'retry') return outcome;
       const pauseMs = Math.min(outcome.afterSeconds ?? DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS) * 1000;
       if (attempt < ATTEMPTS) await this.clock.sleep(pauseMs, signal);
-      if (attempt === ATTEMPTS || signal?.aborted) return { kind: 'unproven', cause: 'provider_down' };
+      if (attempt === ATTEMPTS || signal?.aborted) break;
     }
+    const current = await this.findImported(imported); // the last attempt may have found that it has ended
+    if (typeof current === 'string') return { kind: 'failed', reason: current };
+    return { kind: 'unproven', cause: 'provider_down' };
   }
 
   private async tryToProve(
@@ -132,7 +135,7 @@ export class ConnectionImporter {
     switch (await this.verifier.verifyCompany(refreshed, (denial) => this.isMismatch(denial))) {
       case 'verified':
         this.hasProven = true;
-        return { kind: 'connected', isOld: false };
+        return { kind: 'connected', isKnown: false };
       case 'ended':
         return { kind: 'failed', reason: COMPANY_MISMATCH };
       case 'denied':

@@ -92,6 +92,14 @@ describe('npm run connections, in error', () => {
       });
     });
 
+    it('stops after three denied companies, although organizations between them are skipped', async () => {
+      for (const organization of ['org-1', 'org-3']) await harness.connect(organization);
+      writeFileSync(file, toCsv(await foreignLines(harness.simulator, 6)));
+      for (const at of [0, 2, 4, 5]) harness.simulator.setCompany(`500${at}`, undefined);
+      const { code, stderr } = await operator.run('import', file);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/^Stopped in line 6: .*QBO_ENVIRONMENT/)]);
+    });
+
     it('says in one line that a folder is no file', async () => {
       const { code, stdout, stderr } = await operator.run('import', folder);
       expect([code, stdout, stderr]).toEqual([1, '', `Cannot use ${folder}: EISDIR.\n`]);
@@ -142,7 +150,7 @@ describe('npm run connections, in error', () => {
       await harness.endBackOffs();
       expect(await operator.run('recover')).toMatchObject({
         code: 1,
-        stderr: '4 were not tried to the end: run it again later.\n',
+        stderr: '4 have no result yet: run it again later.\n',
       });
       expect(harness.refreshes()).toBe(6);
     });
@@ -158,7 +166,7 @@ describe('npm run connections, in error', () => {
       expect(await operator.run('recover')).toEqual({
         code: 1,
         stdout: expect.stringMatching(/^Recovered 1 of 4 lost connections; 0 rejected again/),
-        stderr: '3 were not tried to the end: run it again later.\n',
+        stderr: '3 have no result yet: run it again later.\n',
       });
       expect(await operator.run('recover', 'a')).toMatchObject({
         code: 1,

@@ -170,7 +170,7 @@ describe('npm run connections', () => {
     await harness.endBackOffs();
     harness.simulator.fail({ on: 'token', kind: 'status', status: 503 });
     const down = await operator.run('recover');
-    expect([down.code, down.stderr]).toEqual([1, '1 were not tried to the end: run it again later.\n']);
+    expect([down.code, down.stderr]).toEqual([1, '1 have no result yet: run it again later.\n']);
   });
 
   it('verify refreshes one connection or all, reads the companies again, and finds those that ended', async () => {
@@ -186,6 +186,18 @@ describe('npm run connections', () => {
     expect(await harness.eventTypes('gone')).toEqual(['connected', 'lost']);
     const lost = await operator.run('verify', 'gone');
     expect([lost.code, lost.stderr]).toEqual([1, expect.stringMatching(/^gone was not verified: it is lost/)]);
+  });
+
+  it('verify names a connection whose new access token is rejected, and that cannot be refreshed again', async () => {
+    await harness.connect('acme', '84');
+    harness.simulator.resetCalls();
+    const release = harness.simulator.hold({ on: 'companyinfo', kind: 'slow' });
+    const verifying = operator.run('verify');
+    await until(() => harness.simulator.callsTo('api').length === 1);
+    harness.simulator.revokeGrant('84');
+    release();
+    expect(await verifying).toMatchObject({ code: 1, stderr: 'Not verified: acme (not_refreshed).\n' });
+    expect(await harness.eventTypes('acme')).toEqual(['connected', 'lost']);
   });
 
   it('recount corrects the totals', async () => {

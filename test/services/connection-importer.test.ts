@@ -13,7 +13,7 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
   it('stores it, proves it by one refresh and one request for its company, and records the event', async () => {
     const token = await foreignToken(harness.simulator, '77');
     harness.simulator.resetCalls();
-    expect(await importToken('acme', '77', token)).toEqual({ kind: 'connected', isOld: false });
+    expect(await importToken('acme', '77', token)).toEqual({ kind: 'connected', isKnown: false });
     expect(harness.simulator.calls.map(({ endpoint }) => endpoint)).toEqual(['token', 'api']);
     expect(await status(harness.service, 'acme')).toMatchObject({
       connected: true,
@@ -45,7 +45,7 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
     const row = await harness.row('acme');
     harness.simulator.resetCalls();
     for (const replaces of [false, true]) {
-      expect(await importToken('acme', '77', token, { replaces })).toEqual({ kind: 'connected', isOld: true });
+      expect(await importToken('acme', '77', token, { replaces })).toEqual({ kind: 'connected', isKnown: true });
     }
     expect(await harness.row('acme')).toEqual(row);
     expect(harness.simulator.calls).toEqual([]);
@@ -55,7 +55,7 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
     const token = await foreignToken(harness.simulator, '72');
     const { release, interrupted } = await interrupt('acme', '72', token);
     const replica = await harness.replica();
-    expect(await importToken('acme', '72', token, { replica })).toEqual({ kind: 'connected', isOld: false });
+    expect(await importToken('acme', '72', token, { replica })).toEqual({ kind: 'connected', isKnown: false });
     expect(harness.refreshes()).toBe(1);
     release();
     await interrupted;
@@ -78,7 +78,7 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
     const token = await foreignToken(harness.simulator, '77');
     expect(await importToken('acme', '77', token)).toEqual({ kind: 'skipped' });
     expect(await harness.row('acme')).toEqual(before);
-    expect(await importToken('acme', '77', token, { replaces: true })).toEqual({ kind: 'connected', isOld: false });
+    expect(await importToken('acme', '77', token, { replaces: true })).toEqual({ kind: 'connected', isKnown: false });
     expect(await harness.eventTypes('acme')).toEqual(['connected', 'imported']);
     expect(harness.simulator.grantFor('70')).toMatchObject({ revoked: true });
     expect(await harness.activeRows('acme')).toMatchObject([{ realm_id: '77' }]);
@@ -88,7 +88,7 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
     await harness.connect('acme', '77');
     await harness.deactivate('acme');
     const token = await foreignToken(harness.simulator, '77');
-    expect(await importToken('acme', '77', token)).toEqual({ kind: 'connected', isOld: false });
+    expect(await importToken('acme', '77', token)).toEqual({ kind: 'connected', isKnown: false });
   });
 
   it('fails for a token that the provider rejects, also when it is repeated', async () => {
@@ -151,6 +151,17 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
     expect(harness.refreshes()).toBe(1);
   });
 
+  it('reports what ended the connection in its last attempt', async () => {
+    const token = await foreignToken(harness.simulator, '77');
+    const interruption = new AbortController();
+    const { release, interrupted } = await interrupt('acme', '77', token, interruption.signal);
+    harness.simulator.revokeGrant('77');
+    interruption.abort(); // this attempt is the last
+    release();
+    expect(await interrupted).toEqual({ kind: 'failed', reason: expect.stringMatching(/^authorization_revoked: /) });
+    expect(harness.refreshes()).toBe(2);
+  });
+
   it('does not wait for another attempt once it is interrupted, and is completed by its repetition', async () => {
     const token = await foreignToken(harness.simulator, '77');
     harness.simulator.fail({ on: 'token', kind: 'status', status: 503, retryAfter: 120 });
@@ -161,7 +172,7 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
     expect(await interrupted).toEqual({ kind: 'unproven', cause: 'provider_down' });
     expect(harness.refreshes()).toBe(1);
     await harness.endBackOffs();
-    expect(await importToken('acme', '77', token)).toEqual({ kind: 'connected', isOld: false });
+    expect(await importToken('acme', '77', token)).toEqual({ kind: 'connected', isKnown: false });
   });
 
   async function importToken(
@@ -179,10 +190,10 @@ describeEachDatabase('the import of a connection', (createDatabase) => {
   }
 
   /** Starts an import that waits for its request for the company. */
-  async function interrupt(organization: string, realmId: string, token: string) {
+  async function interrupt(organization: string, realmId: string, token: string, signal?: AbortSignal) {
     harness.simulator.resetCalls();
     const release = harness.simulator.hold({ on: 'companyinfo', kind: 'slow' });
-    const interrupted = importToken(organization, realmId, token);
+    const interrupted = importToken(organization, realmId, token, signal && { signal });
     await until(() => harness.simulator.callsTo('api').length > 0);
     return { release, interrupted };
   }

@@ -1,9 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { loadKeysConfig, readEnvironment } from '../../config/config.ts';
 import { TokenCipher } from '../../crypto/token-cipher.ts';
-import type { RealmId } from '../../models/connection.ts';
 import { type ConnectionFault, toConnectionFault } from '../../services/connection-fault.ts';
 import type { ImportOutcome } from '../../services/connection-importer.ts';
+import { FailedCompanies } from '../../services/failed-companies.ts';
 import { CommandError } from '../command-error.ts';
 import { withProgressBar } from '../progress-bar.ts';
 import { approve } from './approve.ts';
@@ -17,9 +17,6 @@ FILE is JSON Lines, or CSV with a header line, of organization_id, realm_id and 
 token that ENCRYPTION_KEY decrypts. Stop the system that the tokens come from first: each refresh by one of the two ends the
 other's connection. Each connection is stored, then proven by one refresh and one request for its company. Run it again after
 an interruption: it resumes. Lines that fail are in FILE.failed, with their reasons, without their tokens.`;
-
-/** Lines of so many companies in a row that the provider could not prove: the next would meet the same. */
-const MAX_UNPROVEN = 3;
 
 const UNPROVEN: Record<Extract<ImportOutcome, { kind: 'unproven' }>['cause'], string> = {
   provider_down: 'unproven: it is stored, but the provider is not available',
@@ -50,7 +47,7 @@ interface Summary {
   stopped: string | undefined;
 }
 
-/** What is notified while an import runs. */
+/** The callbacks of a running import. */
 interface Observers {
   onFailed(line: FailedLine): void;
   /** @param done how many lines were processed */
@@ -112,7 +109,7 @@ async function importEntries(
 ): Promise<Summary> {
   const { importer, clock, interrupted } = services;
   const summary: Summary = { connected: 0, known: 0, skipped: 0, stopped: undefined };
-  const unproven = new Set<RealmId>();
+  const failedCompanies = new FailedCompanies();
   for (const [index, entry] of entries.entries()) {
     if (interrupted.aborted) summary.stopped = 'Interrupted.';
     if (summary.stopped) break;
@@ -122,12 +119,12 @@ async function importEntries(
     const outcome = await importer.import({ system, ...foreign }, how).catch(toFailure);
     const reason = count(outcome, summary);
     if (reason) onFailed({ ...withoutToken(entry), reason });
-    if (outcome.kind !== 'unproven') unproven.clear();
-    else if (outcome.cause !== 'request_rejected') unproven.add(entry.realmId);
+    const calledProvider = outcome.kind !== 'skipped' && !(outcome.kind === 'connected' && outcome.isKnown);
+    if (outcome.kind === 'unproven' && outcome.cause !== 'request_rejected') failedCompanies.add(entry.realmId);
+    else if (outcome.kind !== 'unproven' && calledProvider) failedCompanies.clear();
     const isFatal = outcome.kind === 'unproven' && outcome.cause === 'service_rejected';
-    if (isFatal || unproven.size === MAX_UNPROVEN) summary.stopped = `Stopped in line ${entry.line}: ${reason}.`;
+    if (isFatal || failedCompanies.isProviderDown()) summary.stopped = `Stopped in line ${entry.line}: ${reason}.`;
     onProgress(index + 1);
-    const calledProvider = outcome.kind !== 'skipped' && !(outcome.kind === 'connected' && outcome.isOld);
     if (calledProvider) await clock.sleep(Math.max(0, 1000 / rate - (clock.monotonicMs() - startedMs)), interrupted);
   }
   return summary;
@@ -142,7 +139,7 @@ function toFailure(error: unknown): ImportOutcome {
 function count(outcome: ImportOutcome, summary: Summary): string | undefined {
   switch (outcome.kind) {
     case 'connected':
-      if (outcome.isOld) summary.known += 1;
+      if (outcome.isKnown) summary.known += 1;
       else summary.connected += 1;
       return undefined;
     case 'skipped':

@@ -65,7 +65,7 @@ async function recoverAll(services: OperatorServices, { system }: SystemOption):
   const untried = total - done + failures.unavailable + failures.deferred;
   const problems = [
     ...(failed.length > 0 ? [`Not recovered: ${failed.join(', ')}.`] : []),
-    ...(untried > 0 ? [`${untried} were not tried to the end: run it again later.`] : []),
+    ...(untried > 0 ? [`${untried} have no result yet: run it again later.`] : []),
   ];
   if (problems.length > 0) throw new CommandError(problems.join(' '));
 }

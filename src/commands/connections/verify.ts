@@ -8,13 +8,19 @@ import { REFRESH_EXPLANATIONS, REFRESH_OUTCOMES, type RefreshFailure, toRefreshF
 import { type OperatorServices, withServices } from './resources.ts';
 
 /** Why one verification did not succeed. */
-type Failure = 'lost' | 'denied' | RefreshFailure;
+type Failure = 'lost' | 'denied' | 'not_refreshed' | RefreshFailure;
 
-const OUTCOMES: Record<Failure, WorkOutcome> = { lost: 'done', denied: 'done', ...REFRESH_OUTCOMES };
+const OUTCOMES: Record<Failure, WorkOutcome> = {
+  lost: 'done',
+  denied: 'done',
+  not_refreshed: 'done',
+  ...REFRESH_OUTCOMES,
+};
 
 const EXPLANATIONS: Record<Failure, string> = {
   lost: 'it is lost or has ended, see `events`',
   denied: 'its grant is alive, but the provider denies access to the company',
+  not_refreshed: 'the provider rejected its new access token, and another refresh did not help: see `events`',
   ...REFRESH_EXPLANATIONS,
 };
 
@@ -74,8 +80,9 @@ async function verify(
       return 'lost';
     case 'provider_down':
       return 'unavailable';
-    case 'rate_limited':
     case 'not_refreshed':
+      return 'not_refreshed';
+    case 'rate_limited':
       return 'deferred';
   }
 }
