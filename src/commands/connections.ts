@@ -16,6 +16,9 @@ Every verb needs DATABASE_URL. Those that use tokens (disconnect, recover, verif
 QBO_CLIENT_ID and QBO_CLIENT_SECRET; verify and import also QBO_ENVIRONMENT. Events are posted as webhooks if
 EVENTS_WEBHOOK_URL and EVENTS_WEBHOOK_SECRET are set. The exit code is 0, or 1 with the reason on stderr.`;
 
+/** What they print is all they do. */
+const READING_VERBS = ['list', 'show', 'events'];
+
 const program = new Command('connections')
   .usage('VERB [options]')
   .description("Lists all organizations' connections, and acts on them.")
@@ -28,13 +31,13 @@ const verbs = [
 ];
 for (const verb of verbs) program.addCommand(verb.copyInheritedSettings(program));
 
+const args = process.argv.slice(3);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0); // the reader, `head` for one, has seen enough
-  throw error;
+  if (error.code !== 'EPIPE') throw error;
+  if (READING_VERBS.includes(args[0] ?? '')) process.exit(0); // the reader, `head` for one, has seen enough
 });
 
 try {
-  const args = process.argv.slice(3);
   if (args.length === 0) {
     program.outputHelp({ error: true });
     throw new CommandError('error: missing verb');

@@ -17,18 +17,17 @@ const PAUSE_MS = 300;
 export type WorkOutcome = 'done' | 'skipped' | 'provider_down';
 
 /**
- * Works on the connections that are listed now, one after the other, at a rate that does not burden the provider. Stops
- * early if the user interrupts it or the provider is down. Returns how many there were, on how many it worked, and which of
- * these it could not work on, with their faults.
+ * Works on the listed connections, one after the other, at a rate that does not burden the provider. Stops early if the
+ * user interrupts it or the provider is down. Returns how many there were, on how many it worked, and which of these it
+ * could not work on, with their faults.
  */
 export async function forEachConnection(
   { connectionList, clock, interrupted }: OperatorServices,
   filter: ConnectionFilter & { system: string },
   work: (connection: Connection) => Promise<WorkOutcome>,
 ): Promise<{ total: number; done: number; faulty: string[] }> {
-  const connections: Connection[] = [];
-  for await (const connection of connectionList.listAll(filter)) connections.push(connection);
-  const total = connections.length;
+  let total = 0;
+  for await (const _ of connectionList.listAll(filter)) total += 1;
   const faulty: string[] = [];
   const workUnlessFaulty = async (connection: Connection): Promise<WorkOutcome> => {
     try {
@@ -41,8 +40,8 @@ export async function forEachConnection(
   return withProgressBar({ total, unit: 'connections' }, async (update) => {
     const failedCompanies = new FailedCompanies();
     let done = 0;
-    for (const connection of connections) {
-      if (interrupted.aborted || failedCompanies.isProviderDown()) break;
+    for await (const connection of connectionList.listAll(filter)) {
+      if (interrupted.aborted || failedCompanies.isProviderDown()) return { total, done, faulty };
       const outcome = await workUnlessFaulty(connection);
       if (outcome === 'provider_down') failedCompanies.add(connection.realmId);
       else if (outcome === 'done') failedCompanies.clear();
@@ -50,6 +49,6 @@ export async function forEachConnection(
       update(done);
       if (outcome !== 'skipped' && done < total) await clock.sleep(PAUSE_MS, interrupted);
     }
-    return { total, done, faulty };
+    return { total: done, done, faulty };
   });
 }

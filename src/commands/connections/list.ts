@@ -2,7 +2,6 @@ import { Option } from 'commander';
 import type { RealmId } from '../../models/connection.ts';
 import type { ListedState } from '../../models/connection-list.ts';
 import { toListedConnection } from '../../schemas/connection-list.ts';
-import { systemClock } from '../../utils/clock.ts';
 import { type SystemOption, systemVerb } from './arguments.ts';
 import { describeState, plural, printJsonArray, printLine, printTable } from './output.ts';
 import { type Readers, withReaders } from './resources.ts';
@@ -25,9 +24,9 @@ export function listCommand() {
     .action((options: Options) => withReaders((readers) => list(readers, options)));
 }
 
-async function list({ connectionList }: Readers, { system, state, realm, json }: Options): Promise<void> {
+async function list({ connectionList, clock }: Readers, { system, state, realm, json }: Options): Promise<void> {
   const found = connectionList.listAll({ system, state, realmId: realm });
-  if (json) return printJsonArray(mapAsync(found, (connection) => toListedConnection(connection, systemClock.now())));
+  if (json) return printJsonArray(mapAsync(found, (connection) => toListedConnection(connection, clock.now())));
   const rows = [];
   for await (const connection of found) {
     const { organizationId, realmId, companyName, lastVerifiedAt, tokens } = connection;

@@ -15,6 +15,7 @@ import { CommandError } from '../command-error.ts';
 
 /** What a verb reads the database with, if it uses no token. */
 export interface Readers {
+  clock: Clock;
   connectionList: ConnectionListDatastore;
   events: ConnectionEventDatastore;
   tokens: OAuthTokenDatastore;
@@ -29,13 +30,14 @@ export type OperatorServices = Services & {
 
 /** Runs a verb that only reads. It needs only DATABASE_URL. */
 export async function withReaders(work: (readers: Readers) => Promise<void>): Promise<void> {
-  const session = openSession(loadDatabaseConfig(readEnvironment()), systemClock);
+  const clock = new DatabaseClock(systemClock);
+  const session = openSession(loadDatabaseConfig(readEnvironment()), clock);
   try {
-    const shared = { session, clock: systemClock };
+    const shared = { session, clock };
     const events = new ConnectionEventDatastore({ ...shared, outbox: undefined });
     const revocations = new PendingRevocationDatastore(shared);
     const tokens = new OAuthTokenDatastore({ ...shared, events, revocations });
-    await work({ connectionList: new ConnectionListDatastore(shared), events, tokens });
+    await work({ connectionList: new ConnectionListDatastore(shared), events, tokens, clock });
   } finally {
     await session.close();
   }
@@ -88,7 +90,7 @@ async function requireKey({ encryptionKey }: Services): Promise<void> {
   throw new CommandError('ENCRYPTION_KEY cannot decrypt the stored tokens: nothing was changed.');
 }
 
-/** A refresh that is cut off loses a connection, so that a signal only asks the verb to stop. */
+/** An interrupted refresh can end a connection, so that a signal only asks the verb to stop. */
 function interruption(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => controller.abort());

@@ -1,6 +1,5 @@
 import type { Connection, OrganizationId } from '../../models/connection.ts';
 import { toListedConnection } from '../../schemas/connection-list.ts';
-import { systemClock } from '../../utils/clock.ts';
 import { keyOf, organizationArgument, type SystemOption, systemVerb } from './arguments.ts';
 import { findConnection, findOthers } from './find-connection.ts';
 import { describeCompany, describeState, printJson, printTable } from './output.ts';
@@ -21,12 +20,12 @@ export function showCommand() {
 }
 
 async function show(
-  { tokens, connectionList }: Readers,
+  { tokens, connectionList, clock }: Readers,
   organization: OrganizationId,
   options: Options,
 ): Promise<void> {
   const connection = await findConnection(tokens, keyOf(organization, options));
-  if (options.json) return printJson(toListedConnection(connection, systemClock.now()));
+  if (options.json) return printJson(toListedConnection(connection, clock.now()));
   const others = await findOthers(connectionList, connection);
   printTable([], [...rowsOf(connection), ['others on this company', others.join(', ') || 'none']]);
 }
