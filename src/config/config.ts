@@ -102,7 +102,7 @@ export function readEnvironment(): Environment {
     if (statSync('.env').isDirectory()) {
       throw new ConfigError(['.env is a folder: Docker creates one if the file that is to be mounted does not exist.']);
     }
-    for (const [name, value] of Object.entries(parseEnv(decode(readFileSync('.env'))))) process.env[name] ??= value;
+    for (const [name, value] of Object.entries(parseEnv(decode(readFileSync('.env'))))) process.env[name] ||= value;
   }
   return process.env;
 }

@@ -219,6 +219,12 @@ describe('the .env file', () => {
     expect(readEnvironment()).toMatchObject({ FROM_FILE: 'shell', ALSO_FROM_FILE: 'of the file' });
   });
 
+  it('completes variables that are set to nothing', () => {
+    process.env['FROM_FILE'] = '';
+    writeFileSync('.env', 'FROM_FILE=file\n');
+    expect(readEnvironment()).toMatchObject({ FROM_FILE: 'file' });
+  });
+
   it('may start with a byte order mark and have Windows line endings', () => {
     writeFileSync('.env', '\uFEFFFROM_FILE=first\r\nALSO_FROM_FILE=second\r\n');
     expect(readEnvironment()).toMatchObject({ FROM_FILE: 'first', ALSO_FROM_FILE: 'second' });
