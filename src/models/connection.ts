@@ -29,7 +29,7 @@ export interface TokenSet {
   refreshTokenExpiresAt: Date;
   /** True if the provider returned no lifetime and the documented one was assumed. */
   isRefreshExpiryAssumed: boolean;
-  /** When only a new consent helps; absent if the provider did not return it. */
+  /** The end of the authorization, which only a new consent extends; absent if the provider did not return it. */
   authorizationExpiresAt: Date | undefined;
   /** The provider's transaction ID, which its support asks for. Not secret. */
   intuitTid: string | undefined;
@@ -39,17 +39,19 @@ export interface TokenSet {
 export type NewTokenSet = TokenSet & { refreshToken: PlainToken };
 
 /**
- * Limits a refresh token's expiry to that of the authorization, which it never outlives.
- * @param isTimeCertain false if the clocks disagree by which the lifetimes were converted to instants: these are then assumed
+ * Returns a token set with the refresh token's expiry as it is stored.
+ * @param isTimeCertain false if the clocks disagree by which lifetimes were converted to instants: the expiry is then assumed
  */
-export function limitToAuthorization(tokens: NewTokenSet, isTimeCertain: boolean): NewTokenSet {
+export function withStoredExpiry(tokens: NewTokenSet, { isTimeCertain }: { isTimeCertain: boolean }): NewTokenSet {
+  const limited = limitToAuthorization(tokens);
+  return isTimeCertain ? limited : { ...limited, isRefreshExpiryAssumed: true };
+}
+
+/** Limits the refresh token's expiry to that of the authorization, which it never outlives. */
+function limitToAuthorization(tokens: NewTokenSet): NewTokenSet {
   const { authorizationExpiresAt, refreshTokenExpiresAt } = tokens;
-  const isLimited = authorizationExpiresAt !== undefined && authorizationExpiresAt <= refreshTokenExpiresAt;
-  return {
-    ...tokens,
-    refreshTokenExpiresAt: isLimited ? authorizationExpiresAt : refreshTokenExpiresAt,
-    isRefreshExpiryAssumed: !isTimeCertain || (tokens.isRefreshExpiryAssumed && !isLimited),
-  };
+  if (authorizationExpiresAt === undefined || authorizationExpiresAt > refreshTokenExpiresAt) return tokens;
+  return { ...tokens, refreshTokenExpiresAt: authorizationExpiresAt, isRefreshExpiryAssumed: false };
 }
 
 /** True if the refresh token has expired as the provider stated: an assumed lifetime proves nothing. */

@@ -3,7 +3,7 @@ import type { OAuthState } from '../auth/oauth-states.ts';
 import type { TokenCipher } from '../crypto/token-cipher.ts';
 import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
 import { AppError, hasCode } from '../errors.ts';
-import { limitToAuthorization } from '../models/connection.ts';
+import { withStoredExpiry } from '../models/connection.ts';
 import type { CallbackOutcome, PendingGrant } from '../models/pending-grant.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { NewGrant } from '../strategies/accounting-strategy.ts';
@@ -128,7 +128,7 @@ export class GrantReceiver {
     const now = this.clock.now();
     return {
       ...owner,
-      tokens: this.cipher.encryptTokens(owner, limitToAuthorization(tokens, isTimeCertain(this.clock))),
+      tokens: this.cipher.encryptTokens(owner, withStoredExpiry(tokens, { isTimeCertain: isTimeCertain(this.clock) })),
       intuitTid: tokens.intuitTid,
       actor,
       stateId,

@@ -7,11 +7,11 @@ import {
   type ActiveConnection,
   type Connection,
   type ConnectionKey,
-  limitToAuthorization,
   type NewTokenSet,
   type PlainToken,
   type RefreshableConnection,
   type TokenSet,
+  withStoredExpiry,
 } from '../models/connection.ts';
 import { nextMaintenanceAt } from '../models/maintenance.ts';
 import { logEvent } from '../observability/event-log.ts';
@@ -77,7 +77,10 @@ export class RefreshSaver {
   ): Promise<{ current: Connection | undefined; isSuperseded: boolean }> {
     const now = this.clock.now();
     const completed = completeTokens(returned, sentToken, connection);
-    const tokens = this.cipher.encryptTokens(connection, limitToAuthorization(completed, isTimeCertain(this.clock)));
+    const tokens = this.cipher.encryptTokens(
+      connection,
+      withStoredExpiry(completed, { isTimeCertain: isTimeCertain(this.clock) }),
+    );
     const { maintenance, lastVerifiedAt } = connection;
     const saved = { state: 'active', tokens, maintenance, lastVerifiedAt: lastVerifiedAt && now } as const;
     const policy = this.strategies.get(connection.system).profile.maintenance;
