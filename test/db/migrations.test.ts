@@ -80,13 +80,18 @@ describeEachDatabase('the migrations', (createDatabase, kind) => {
     'are completed after a deadlock with a migration on another node, in: %s',
     async (statement) => {
       const settings = knexConfig(loadDatabaseConfig({ DATABASE_URL: database.url }));
-      const deadlocked = createKnex({ ...settings, client: deadlockingClient(settings, statement) });
+      let deadlocks = 0;
+      const client = deadlockingClient(settings, statement, () => {
+        deadlocks += 1;
+      });
+      const deadlocked = createKnex({ ...settings, client });
       try {
         expect(await migrateUp(deadlocked)).not.toEqual([]);
       } finally {
         await deadlocked.destroy();
       }
       expect((await migrationStatus(knex)).pending).toEqual([]);
+      expect(deadlocks).toBe(1);
     },
   );
 
@@ -217,13 +222,14 @@ async function indexedColumns(knex: Knex, kind: string): Promise<string[]> {
 }
 
 /** A client of which the first statement that begins with this text is chosen as the victim of a deadlock. */
-function deadlockingClient(settings: Knex.Config, statement: string): typeof Knex.Client {
+function deadlockingClient(settings: Knex.Config, statement: string, onDeadlock: () => void): typeof Knex.Client {
   const Client = createKnex(settings).client.constructor;
   let isDone = false;
   return class extends Client {
     async _query(connection: unknown, query: { sql: string }): Promise<unknown> {
       if (isDone || !query.sql.startsWith(statement)) return super._query(connection, query);
       isDone = true;
+      onDeadlock();
       throw Object.assign(new Error('Deadlock found'), { code: 'ER_LOCK_DEADLOCK', errno: 1213 });
     }
   } as unknown as typeof Knex.Client;

@@ -55,6 +55,7 @@ describe('a session on a server that fails', () => {
     await Promise.all(Array.from({ length: 8 }, (_, index) => update(index)));
     const later = server.statements.slice(received).filter(({ sql }) => sql.includes('UPDATE'));
     const rejected = later.filter(({ connection }) => previous.has(connection));
+    expect(rejected.length).toBeGreaterThan(0);
     expect(rejected.length).toBeLessThanOrEqual(previous.size);
     expect(later.filter(({ connection }) => !previous.has(connection))).toHaveLength(16);
   });
@@ -63,7 +64,7 @@ describe('a session on a server that fails', () => {
     const read = async () => session.read((db) => db.raw('SELECT the_status'));
     await read();
     const now = performance.now();
-    const monotonic = jest.spyOn(performance, 'now').mockReturnValue(now + 29_000);
+    const monotonic = jest.spyOn(performance, 'now').mockReturnValue(now + 20_000);
     try {
       await read();
       monotonic.mockReturnValue(now + 36_000);

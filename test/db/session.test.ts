@@ -78,7 +78,7 @@ describeEachDatabase('the session', (createDatabase) => {
     expect(error).toMatchObject({ code: 'service_unavailable', retryAfterSeconds: expect.any(Number) });
   });
 
-  it('loses none of twenty concurrent increments', async () => {
+  it('loses none of twenty increments, five at a time', async () => {
     await things().insert({ name: 'counted', count: 0 });
     const increment = () =>
       session.transaction(async (trx) => {

@@ -51,10 +51,10 @@ describe('a session on a SQLite file', () => {
   });
 
   it.each([
-    ['is not a database', 'SQLITE_NOTADB', 'Error'],
-    ['is read-only', 'SQLITE_READONLY', 'AppError'],
-    ['is full', 'SQLITE_FULL', 'AppError'],
-  ])('reports that the file %s', async (_, code, name) => {
+    ['is not a database', 'SQLITE_NOTADB'],
+    ['is read-only', 'SQLITE_READONLY'],
+    ['is full', 'SQLITE_FULL'],
+  ])('reports that the file %s', async (_, code) => {
     const sql = {
       SQLITE_NOTADB: `ATTACH '${import.meta.filename}' AS other`,
       SQLITE_READONLY: 'PRAGMA query_only = ON',
@@ -66,7 +66,7 @@ describe('a session on a SQLite file', () => {
       await db('others').insert({ name: 'x'.repeat(100_000) });
     });
     const error = await failing.catch((thrown) => thrown);
-    expect([error.cause?.code ?? error.code, error.name]).toEqual([code, expect.stringContaining(name)]);
+    expect([error.cause?.code ?? error.code, error.name]).toEqual([code, 'AppError']);
   });
 
   it('is service_unavailable if the file cannot be opened', async () => {
