@@ -10,7 +10,8 @@ import type {
   RealmId,
 } from '../models/connection.ts';
 import { type ConnectionEvent, SERVICE } from '../models/connection-event.ts';
-import type { Clock } from '../utils/clock.ts';
+import { RECOVERY_PERIOD_MS } from '../models/maintenance.ts';
+import { type Clock, fromNow } from '../utils/clock.ts';
 import { countChange } from './connection-counts.ts';
 import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
 import { currentOf, NO_LEASE, NO_TOKENS, toConnection, toRow } from './oauth-token-row.ts';
@@ -69,12 +70,18 @@ export class OAuthTokenDatastore {
     return row !== undefined;
   }
 
-  /** True if the organization's connection names the company, which the provider has not confirmed yet. */
+  /**
+   * True if the organization's connection names the company, which the provider has not confirmed yet. A lost one counts while it
+   * may be recovered.
+   */
   async isAwaitingProof(key: ConnectionKey, realmId: RealmId): Promise<boolean> {
     const row = await this.session.query((db) =>
       db('oauth_tokens')
         .where({ ...currentOf(key), realm_id: realmId })
         .whereNull('last_verified_at')
+        .where((row) =>
+          row.where({ is_active: 1 }).orWhere('deactivated_at', '>', fromNow(this.clock, -RECOVERY_PERIOD_MS)),
+        )
         .first('token_id'),
     );
     return row !== undefined;

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { ConflictError, type Session } from '../db/session.ts';
-import type { AccountingSystem, ConnectionKey, NewConnection, RealmId } from '../models/connection.ts';
+import type { AccountingSystem, ConnectionKey, NewConnection, OrganizationId, RealmId } from '../models/connection.ts';
 import type { ConnectionEvent } from '../models/connection-event.ts';
 import type { CallbackOutcome, PendingGrant } from '../models/pending-grant.ts';
 import type { Clock } from '../utils/clock.ts';
@@ -10,6 +10,9 @@ import type { EndedConnection, OAuthTokenDatastore } from './oauth-token-datasto
 import { toGrant, toGrantRow } from './pending-grant-row.ts';
 import type { PendingRevocation, PendingRevocationDatastore } from './pending-revocation-datastore.ts';
 import { appendUnwantedGrant, type UnprovenConnection } from './unwanted-grants.ts';
+
+/** The phases of a grant that may become a connection. */
+const CONNECTING = ['received', 'unconfirmed'] as const;
 
 /**
  * How a grant's move to `oauth_tokens` ended.
@@ -138,12 +141,33 @@ export class PendingGrantDatastore {
     });
   }
 
-  /** True if the organization is connecting the company: a grant of it was received, and is not a connection yet. */
-  async isBeingConnected({ organizationId, system }: ConnectionKey, realmId: RealmId): Promise<boolean> {
+  /**
+   * True if a received grant for the company is not a connection yet: any of the organization's own, and those of others whose
+   * company is proven, which wait for their confirmation.
+   */
+  async isBeingConnected(
+    system: AccountingSystem,
+    realmId: RealmId,
+    organizationId: OrganizationId | undefined,
+  ): Promise<boolean> {
     const row = await this.session.query((db) =>
       db('pending_grants')
-        .where({ organization_id: organizationId, accounting_system: system, realm_id: realmId })
-        .whereIn('phase', ['received', 'unconfirmed'])
+        .where({ accounting_system: system, realm_id: realmId })
+        .where((grants) => {
+          grants.where((others) => others.where({ phase: 'unconfirmed' }).whereNotNull('verified_at'));
+          if (organizationId === undefined) return;
+          grants.orWhere((own) => own.where({ organization_id: organizationId }).whereIn('phase', CONNECTING));
+        })
+        .first('token_id'),
+    );
+    return row !== undefined;
+  }
+
+  /** True if a grant of the organization was received that becomes a connection without anything that it does. */
+  async hasReceived({ organizationId, system }: ConnectionKey): Promise<boolean> {
+    const row = await this.session.query((db) =>
+      db('pending_grants')
+        .where({ organization_id: organizationId, accounting_system: system, phase: 'received' })
         .first('token_id'),
     );
     return row !== undefined;

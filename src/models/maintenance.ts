@@ -26,6 +26,8 @@ const NOTICE_TOLERANCE_MS = 10 * MINUTE_MS;
 const UNKNOWN_OUTCOME_RETRY_MS = 90_000;
 /** The provider's outages return `invalid_grant` too, so a lost connection is retried at these times after the loss. */
 const RECOVERY_MS = [10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS];
+/** Time after a loss in which the last recovery has taken place. */
+export const RECOVERY_PERIOD_MS = 25 * HOUR_MS;
 /** A lost connection keeps its ciphertext for this long. */
 const PURGE_MS = 30 * DAY_MS;
 

@@ -135,11 +135,11 @@ export class GrantRevoker {
     return 'revoked';
   }
 
-  /** True if the grant's own organization is connecting the company again: revoking the old grant could end the new one. */
+  /** True if the company is being connected, which revoking the old grant could end. Claims of other organizations do not count. */
   private async isBeingConnected({ organizationId, system, realmId }: Grant): Promise<boolean> {
-    if (!organizationId || !realmId) return false;
-    const key = { organizationId, system };
-    return (await this.grants.isBeingConnected(key, realmId)) || this.tokens.isAwaitingProof(key, realmId);
+    if (!realmId) return false;
+    if (await this.grants.isBeingConnected(system, realmId, organizationId)) return true;
+    return organizationId !== undefined && this.tokens.isAwaitingProof({ organizationId, system }, realmId);
   }
 
   private isPastAttempts({ createdAt, attempts }: PendingRevocation): boolean {

@@ -44,6 +44,17 @@ describeEachDatabase('a connection that must be confirmed', (createDatabase) => 
     expect(harness.simulator.grantFor('1')?.revoked).toBe(true);
   });
 
+  it('keeps its company from being revoked by another organization while it waits', async () => {
+    await connect('other', '1');
+    const { confirmation } = await consent('acme', '1');
+    const { revocation } = (await harness.home.oauthService.disconnect(harness.key('other'), 'billing')) ?? {};
+    expect([revocation, harness.revocations()]).toEqual(['deferred', 0]);
+    await confirm('acme', { confirmation });
+    await harness.runWorker(5 * MINUTES, 1 * MINUTES);
+    expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([0, []]);
+    expect(await use('acme')).toBe(200);
+  });
+
   it('rejects a confirmation that is wrong, used, expired or another organization’s', async () => {
     const { confirmation } = await consent('acme', '1');
     const wrong = [`${confirmation}x`, `${confirmation.slice(0, -1)}`, 'x', confirmation.split('.')[0]];

@@ -104,8 +104,8 @@ describeEachDatabase('an organization’s own old grant', (createDatabase) => {
     await harness.connect('acme', '1');
     const { grants } = harness.home;
     const isBeingConnected = grants.isBeingConnected.bind(grants);
-    const between = jest.spyOn(grants, 'isBeingConnected').mockImplementation(async (key, realmId) => {
-      const isReceived = await isBeingConnected(key, realmId);
+    const between = jest.spyOn(grants, 'isBeingConnected').mockImplementation(async (...parameters) => {
+      const isReceived = await isBeingConnected(...parameters);
       await harness.set('acme', { last_verified_at: harness.clock.now() });
       return isReceived;
     });
@@ -116,6 +116,19 @@ describeEachDatabase('an organization’s own old grant', (createDatabase) => {
     expect([harness.revocations(), await attempts()]).toEqual([0, []]);
     harness.simulator.clearFaults();
     expect(await harness.use('acme')).toBe(200);
+  });
+
+  it('is revoked after all once the new connection is lost, and can no longer be recovered', async () => {
+    await disconnectUnrevoked('acme', '1');
+    harness.simulator.fail({ ...UNAVAILABLE, times: null });
+    await harness.connect('acme', '1');
+    await harness.deactivate('acme');
+    await harness.set('acme', { next_maintenance_at: null });
+    await harness.runWorker(10 * MINUTES, 5 * MINUTES);
+    expect([harness.revocations(), await attempts()]).toEqual([0, [1]]);
+    await harness.set('acme', { deactivated_at: new Date(harness.clock.now().getTime() - 26 * HOURS) });
+    await harness.runWorker(10 * MINUTES, 5 * MINUTES);
+    expect([harness.revocations(), await attempts()]).toEqual([1, []]);
   });
 
   it('is revoked after all if the new connection ends', async () => {

@@ -44,7 +44,7 @@ export function companyError(response: IntuitResponse, now: Date): ProviderError
 }
 
 /** The OAuth error code of a response, if it is a known one. */
-export function oauthError(response: IntuitResponse): (typeof OAUTH_ERRORS)[number] | undefined {
+function oauthError(response: IntuitResponse): (typeof OAUTH_ERRORS)[number] | undefined {
   const { error } = Object(response.body) as { error?: unknown };
   return OAUTH_ERRORS.find((code) => code === error);
 }

@@ -15,7 +15,7 @@ import { ProviderError } from '../provider-error.ts';
 import { disconnectedQuery, parseQuickBooksCallback, REALM_ID } from './callback.ts';
 import { mapCompanyInfo } from './company-info-path.ts';
 import { ACCOUNTING_SCOPE, callIntuit, IntuitClient } from './intuit-client.ts';
-import { companyError, intuitTid, oauthError, tokenEndpointError } from './intuit-failures.ts';
+import { companyError, intuitTid, tokenEndpointError } from './intuit-failures.ts';
 import { IntuitHttp, type IntuitResponse } from './intuit-http.ts';
 
 const MINOR_VERSION = 75;
@@ -94,8 +94,10 @@ export class QuickBooksStrategy implements AccountingStrategy {
 
   async revoke(refreshToken: PlainToken): Promise<void> {
     const response = await this.call((client) => client.revoke({ refresh_token: refreshToken }));
-    const isRevoked = response.status === 200 || (response.status === 400 && oauthError(response) !== 'invalid_client');
-    if (!isRevoked) throw tokenEndpointError(response, this.clock.now());
+    if (response.status === 200) return;
+    const error = tokenEndpointError(response, this.clock.now());
+    const isGone = response.status === 400 && error.failure !== 'application_rejected'; // the grant had ended before
+    if (!isGone) throw error;
   }
 
   async readCompany(realmId: RealmId, accessToken: PlainToken): Promise<Company> {

@@ -46,6 +46,11 @@ describe('QuickBooksStrategy.revoke', () => {
       '400 invalid_client',
       { kind: 'status', status: 400, body: { error: 'invalid_client' }, contentType: 'application/json' },
     ],
+    [
+      'application_rejected',
+      '400 unauthorized_client',
+      { kind: 'status', status: 400, body: { error: 'unauthorized_client' }, contentType: 'application/json' },
+    ],
     ['request_rejected', 'a redirect', { kind: 'redirect', location: '/v2/oauth2/tokens/revoke' }],
   ])('fails as %s if Intuit returns %s', async (failure, _, fault) => {
     expect(await intuit.failureOf(revoke, { on: 'revoke', ...fault })).toMatchObject({ failure });
