@@ -16,6 +16,13 @@ export interface StoredConnection {
   storedAt: Date;
 }
 
+/**
+ * How a connection was stored again.
+ * - `present`: its commit was not lost, or its grant was there again, and has ended.
+ * - `superseded`: its commit was lost, and the organization's connection was changed since.
+ */
+export type Restoration = { kind: 'restored'; ended: EndedConnection } | { kind: 'present' | 'superseded' };
+
 interface Dependencies {
   session: Session;
   tokens: OAuthTokenDatastore;
@@ -34,26 +41,26 @@ export class NewConnectionDatastore {
     this.states = states;
   }
 
-  /**
-   * Stores a connection again, in place of its grant if that is there again. Does nothing and returns undefined if its
-   * commit was not lost, or if the organization's connection or the grant was changed since.
-   */
-  async restore(stored: StoredConnection): Promise<EndedConnection | undefined> {
+  /** Stores a connection again, in place of its grant if that is there again. */
+  async restore(stored: StoredConnection): Promise<Restoration> {
     const { connection, stateId, link, actor, nextMaintenanceAt, storedAt } = stored;
     const { tokenId } = connection;
     return this.session.transaction(async (trx) => {
-      if (await trx('oauth_tokens').where('token_id', tokenId).first('token_id')) return undefined;
+      if (await trx('oauth_tokens').where('token_id', tokenId).first('token_id')) return { kind: 'present' };
       const outcome = await this.states.selectOutcome(trx, stateId);
       // `connected`: it was not lost, but its organization was erased since. `failed`: its grant was there again, and ended.
-      if (outcome && outcome.kind !== 'pending') return undefined;
+      if (outcome && outcome.kind !== 'pending') return { kind: 'present' };
       const current = await this.tokens.selectCurrent(trx, connection);
       // Clocks may differ: if the connection that it replaced is the current one, nothing has changed, whatever they show.
       const isUnchanged = current !== undefined && current.tokenId === stored.replacedTokenId;
-      if (!isUnchanged && (await this.tokens.hasChangedSince(trx, connection, storedAt))) return undefined;
-      if (link && !(await this.states.consumeLink(trx, link))) return undefined;
+      if (!isUnchanged && (await this.tokens.hasChangedSince(trx, connection, storedAt))) {
+        return { kind: 'superseded' };
+      }
+      if (link && !(await this.states.consumeLink(trx, link))) return { kind: 'superseded' };
       await trx('pending_grants').where('token_id', tokenId).delete();
       await this.states.restoreOutcome(trx, { stateId, expiresAt: storedAt }, { kind: 'connected' });
-      return this.tokens.replaceCurrent(trx, connection, { actor, nextMaintenanceAt, createdAt: storedAt });
+      const how = { actor, nextMaintenanceAt, createdAt: storedAt };
+      return { kind: 'restored', ended: await this.tokens.replaceCurrent(trx, connection, how) };
     });
   }
 }

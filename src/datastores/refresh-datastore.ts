@@ -101,21 +101,23 @@ export class RefreshDatastore {
    * Saves a refresh, even if another process holds the lease by now: a response that waited for the database is still the
    * newest, and revives a lost connection. `isSaved` is false if the connection was refreshed, replaced or disconnected
    * meanwhile, `isMissing` true if a failover of the database has lost the connection, or its organization was erased.
+   * `generation` is what the save has made of the row's.
    */
   async saveRefreshed(
     connection: Connection,
     { tokens, intuitTid, nextMaintenanceAt }: RefreshedTokens,
-  ): Promise<{ isSaved: boolean; isMissing?: boolean; event?: ConnectionEvent }> {
+  ): Promise<{ isSaved: boolean; isMissing?: boolean; generation?: number; event?: ConnectionEvent }> {
     return this.session.transaction(async (trx) => {
       const stored = await trx('oauth_tokens').where(currentOf(connection)).first();
       const row = stored && toConnection(stored);
-      if (row?.tokens?.refreshToken === tokens.refreshToken) return { isSaved: true }; // its response was lost
+      if (row?.tokens?.refreshToken === tokens.refreshToken) return { isSaved: true, generation: row.generation }; // its response was lost
       if (row?.tokenId !== connection.tokenId) {
         const ended = await trx('oauth_tokens').where('token_id', connection.tokenId).first('token_id');
         return { isSaved: false, isMissing: ended === undefined };
       }
       if (!isSuperseding(connection, row)) return { isSaved: false };
       const now = this.clock.now();
+      const generation = Math.max(row.generation, connection.generation) + 1;
       // A process that considered it lost has sent a token that this response replaces. Whether the grant survived that
       // is unknown, so the worker refreshes it now.
       const isInDoubt = connection.state === 'active' && row.state === 'lost';
@@ -127,7 +129,7 @@ export class RefreshDatastore {
           is_active: 1,
           deactivated_at: null,
           deactivation_reason: null,
-          generation: Math.max(row.generation, connection.generation) + 1,
+          generation,
           refresh_failures: 0,
           next_refresh_attempt_at: null,
           is_refresh_failing: 0,
@@ -142,8 +144,8 @@ export class RefreshDatastore {
       if (saved === 0) throw new ConflictError();
       await countChange({ trx, clock: this.clock, from: row.state, to: 'active' });
       const type = row.state === 'lost' ? 'recovered' : row.refresh.isFailing ? 'refresh_recovered' : undefined;
-      if (!type) return { isSaved: true };
-      return { isSaved: true, event: await this.record(trx, row, { type, intuitTid }) };
+      if (!type) return { isSaved: true, generation };
+      return { isSaved: true, generation, event: await this.record(trx, row, { type, intuitTid }) };
     });
   }
 

@@ -93,7 +93,7 @@ export class GrantCompleter {
   }
 
   /**
-   * Completes a received grant according to its company. Returns undefined if another process ended it without a trace.
+   * Completes a received grant according to its company. Returns undefined if neither the grant nor its outcome is stored.
    * @param endsIfSuperseded ends the grant if the organization's connection changed since it was received
    */
   async complete(

@@ -79,12 +79,20 @@ export class GrantReceiver {
   }
 
   private async storeAndComplete(grant: PendingGrant, work: Work): Promise<CallbackOutcome | undefined> {
+    const stopwatch = new Stopwatch(this.clock);
     await this.store(grant, work);
     try {
       const check = await this.completer.verifyCompany(grant);
-      return await this.persist(grant, work, () =>
-        this.completer.complete(grant, check, { endsIfSuperseded: work.isDeferred }),
-      );
+      // Its user may have done something else since, with a process that is neither slow nor paused.
+      const isLate = () => work.isDeferred || stopwatch.elapsedMs() >= this.timeoutMs(grant);
+      const complete = (endsIfSuperseded: () => boolean) =>
+        this.persist(grant, work, () =>
+          this.completer.complete(grant, check, { endsIfSuperseded: endsIfSuperseded() }),
+        );
+      const outcome = await complete(isLate);
+      if (outcome) return outcome;
+      await this.store(grant, work); // a failover of the database may have lost it
+      return await complete(() => true);
     } catch (err) {
       if (!hasCode(err, 'service_unavailable')) throw err;
       this.log('connect.grant_left_to_worker', grant, { err });
@@ -111,15 +119,19 @@ export class GrantReceiver {
   }
 
   /** Retries until it succeeds or the process stops; from one call's time on without its caller. */
-  private persist<T>({ system }: PendingGrant, work: Work, write: () => Promise<T>): Promise<T> {
-    const { timeoutMs } = this.strategies.get(system).profile;
+  private persist<T>(grant: PendingGrant, work: Work, write: () => Promise<T>): Promise<T> {
     const stopwatch = new Stopwatch(this.clock);
     const isRetryable = (error: unknown) => {
       if (!hasCode(error, 'service_unavailable') || this.isStopping) return false;
-      if (stopwatch.elapsedMs() >= timeoutMs) work.defer();
+      if (stopwatch.elapsedMs() >= this.timeoutMs(grant)) work.defer();
       return true;
     };
     return retry(write, { clock: this.clock, isRetryable });
+  }
+
+  /** How long one call to the provider may take. */
+  private timeoutMs({ system }: PendingGrant): number {
+    return this.strategies.get(system).profile.timeoutMs;
   }
 
   private toPendingGrant(state: OAuthState, { realmId, tokens }: NewGrant): PendingGrant {

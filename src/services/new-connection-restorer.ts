@@ -1,5 +1,7 @@
 import type { NewConnectionDatastore, StoredConnection } from '../datastores/new-connection-datastore.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
+import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
+import type { PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
 import type { ConnectionKey } from '../models/connection.ts';
 import { logEvent } from '../observability/event-log.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -14,6 +16,8 @@ const MAX_AGE_MS = 12 * 60 * 60_000;
 interface Dependencies {
   tokens: OAuthTokenDatastore;
   newConnections: NewConnectionDatastore;
+  grants: PendingGrantDatastore;
+  revocations: PendingRevocationDatastore;
   clock: Clock;
   logger: Logger;
 }
@@ -22,17 +26,21 @@ interface Dependencies {
 export class NewConnectionRestorer {
   private readonly tokens: OAuthTokenDatastore;
   private readonly newConnections: NewConnectionDatastore;
+  private readonly grants: PendingGrantDatastore;
+  private readonly revocations: PendingRevocationDatastore;
   private readonly clock: Clock;
   private readonly logger: Logger;
   /** Encrypted, each organization's last one. */
   private readonly remembered: RememberedWrites<StoredConnection>;
 
-  constructor({ tokens, newConnections, clock, logger }: Dependencies) {
-    this.tokens = tokens;
-    this.newConnections = newConnections;
-    this.clock = clock;
-    this.logger = logger;
-    this.remembered = new RememberedWrites(clock);
+  constructor(dependencies: Dependencies) {
+    this.tokens = dependencies.tokens;
+    this.newConnections = dependencies.newConnections;
+    this.grants = dependencies.grants;
+    this.revocations = dependencies.revocations;
+    this.clock = dependencies.clock;
+    this.logger = dependencies.logger;
+    this.remembered = new RememberedWrites(dependencies.clock);
   }
 
   /** Remembers a connection that was committed. */
@@ -67,14 +75,32 @@ export class NewConnectionRestorer {
   private async restoreOnce(stored: StoredConnection, age: Stopwatch): Promise<void> {
     const isCurrent = this.remembered.get(keyOf(stored.connection)) === stored; // not disconnected meanwhile
     if (!isCurrent || age.elapsedMs() > MAX_AGE_MS) return;
-    const restored = await this.newConnections.restore(stored);
-    if (!restored) return;
+    const restoration = await this.newConnections.restore(stored);
+    if (restoration.kind === 'superseded') await this.endOrphaned(stored);
+    if (restoration.kind !== 'restored') return;
     this.log('warn', 'connect.restored', stored);
-    logEvent(this.logger, restored.event);
+    logEvent(this.logger, restoration.ended.event);
     // A revocation that was recorded again is left to the worker: the failover has not settled.
   }
 
-  private log(level: 'warn' | 'error', event: string, { connection }: StoredConnection, facts: object = {}): void {
+  /** Has the worker revoke the grant of a connection that is not stored again. */
+  private async endOrphaned({ connection }: StoredConnection): Promise<void> {
+    const { organizationId, system, realmId, tokens, lastVerifiedAt } = connection;
+    if (lastVerifiedAt) {
+      await this.revocations.record({ organizationId, system, realmId, refreshToken: tokens.refreshToken });
+    } else {
+      await this.grants.appendUnwanted(connection);
+    }
+    this.forget(connection);
+    this.log('warn', 'connect.not_restored', { connection });
+  }
+
+  private log(
+    level: 'warn' | 'error',
+    event: string,
+    { connection }: Pick<StoredConnection, 'connection'>,
+    facts: object = {},
+  ): void {
     const { organizationId, realmId } = connection;
     this.logger[level]({ event, organization_id: organizationId, realm_id: realmId, ...facts }, event);
   }

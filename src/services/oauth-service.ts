@@ -23,6 +23,9 @@ import type { GrantCompleter } from './grant-completer.ts';
 import type { NewConnectionRestorer } from './new-connection-restorer.ts';
 import { SETTLE_MS } from './refresh-policy.ts';
 
+/** How long the completion of a received grant usually takes. */
+const COMPLETION_SECONDS = 2;
+
 /** What connect returns: where the browser goes, and the secret that it brings back. */
 interface StartedFlow {
   authorizationUrl: string;
@@ -155,14 +158,23 @@ export class OAuthService {
   }
 
   private async end(key: ConnectionKey, actor: string): Promise<Disconnection | undefined> {
+    const isBeingConnected = await this.grants.hasReceived(key); // first: it may be connected a moment later
+    this.requireSettled(); // the row may lack the newest token, which is the one to revoke
     const ended = await this.tokens.disconnect(key, actor);
+    if (!ended) this.requireSettled();
+    if (!ended && isBeingConnected) throw notCompletedYet();
     this.newConnections.forget(key);
-    if (!ended && !this.failover.isSettled) throw notRestoredYet();
     return ended && { revocation: await this.changes.finish(key.system, ended) };
+  }
+
+  /** @throws AppError `service_unavailable` while processes restore what a failover of the database has lost */
+  private requireSettled(): void {
+    if (!this.failover.isSettled) throw new AppError('service_unavailable', { retryAfterSeconds: SETTLE_MS / 1_000 });
   }
 }
 
-/** After a failover of the database, another process may still store a connection again that the new server lacks. */
-function notRestoredYet(): AppError {
-  return new AppError('service_unavailable', { retryAfterSeconds: SETTLE_MS / 1_000 });
+/** The connection of a grant that was received is stored in a moment: to end nothing now would not prevent it. */
+function notCompletedYet(): AppError {
+  const detail = 'A connection of this organization is being completed. Please try again in a moment.';
+  return new AppError('service_unavailable', { detail, retryAfterSeconds: COMPLETION_SECONDS });
 }

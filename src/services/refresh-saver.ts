@@ -1,6 +1,7 @@
 import type { TokenCipher } from '../crypto/token-cipher.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
+import type { PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
 import type { RefreshDatastore, RefreshedTokens } from '../datastores/refresh-datastore.ts';
 import { hasCode } from '../errors.ts';
 import {
@@ -19,8 +20,9 @@ import type { Logger } from '../observability/logger.ts';
 import type { StrategyRegistry } from '../strategies/strategy-registry.ts';
 import { type Clock, isTimeCertain } from '../utils/clock.ts';
 import { retry } from '../utils/retry.ts';
+import { Stopwatch } from '../utils/stopwatch.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
-import { RememberedWrites } from './remembered-writes.ts';
+import { REMEMBER_MS, RememberedWrites } from './remembered-writes.ts';
 
 /** Whose connection it is, and its company for the log. */
 type Named = ConnectionKey & Pick<Connection, 'realmId'>;
@@ -38,6 +40,7 @@ interface Dependencies {
   tokens: OAuthTokenDatastore;
   refreshes: RefreshDatastore;
   grants: PendingGrantDatastore;
+  revocations: PendingRevocationDatastore;
   cipher: TokenCipher;
   revoker: GrantRevoker;
   clock: Clock;
@@ -50,10 +53,13 @@ export class RefreshSaver {
   private readonly tokens: OAuthTokenDatastore;
   private readonly refreshes: RefreshDatastore;
   private readonly grants: PendingGrantDatastore;
+  private readonly revocations: PendingRevocationDatastore;
   private readonly cipher: TokenCipher;
   private readonly revoker: GrantRevoker;
   private readonly clock: Clock;
   private readonly logger: Logger;
+  /** When rows were last looked for that a failover of the database may have lost. */
+  private failover: Stopwatch | undefined;
   /** Encrypted, by token ID. */
   private readonly remembered: RememberedWrites<Remembered>;
 
@@ -62,6 +68,7 @@ export class RefreshSaver {
     this.tokens = dependencies.tokens;
     this.refreshes = dependencies.refreshes;
     this.grants = dependencies.grants;
+    this.revocations = dependencies.revocations;
     this.cipher = dependencies.cipher;
     this.revoker = dependencies.revoker;
     this.clock = dependencies.clock;
@@ -95,7 +102,8 @@ export class RefreshSaver {
     const { organizationId, realmId } = connection;
     const context = { organization_id: organizationId, realm_id: realmId, intuit_tid: intuitTid };
     this.logger.info({ event, ...context, generation: current?.generation }, event);
-    if (current?.tokenId !== connection.tokenId && !isMissing) await this.endOrphaned({ ...connection, tokens });
+    const mayBeRestored = isMissing && this.hasFailedOver;
+    if (current?.tokenId !== connection.tokenId && !mayBeRestored) await this.endOrphaned({ ...connection, tokens });
     return { current, isSuperseded: !isSaved };
   }
 
@@ -113,6 +121,7 @@ export class RefreshSaver {
    * Returns how many of their connections do not exist: another process may restore one that was new.
    */
   async restoreAll(): Promise<number> {
+    this.failover = new Stopwatch(this.clock);
     let missing = 0;
     await this.remembered.forEachWrite(async (newest) => {
       const { connection, tokenId } = newest;
@@ -134,7 +143,9 @@ export class RefreshSaver {
   private async endOrphaned(connection: RefreshableConnection): Promise<void> {
     const { organizationId, system, realmId, tokens, lastVerifiedAt } = connection;
     if (lastVerifiedAt) {
-      await this.revoker.revokeOrphaned({ organizationId, system, realmId, refreshToken: tokens.refreshToken });
+      const grant = { organizationId, system, realmId, refreshToken: tokens.refreshToken };
+      // Without the database it is unknown who else uses the company.
+      await this.revoker.revoke(await this.retry(connection, () => this.revocations.record(grant)));
     } else {
       await this.retry(connection, () => this.grants.appendUnwanted(connection));
     }
@@ -157,11 +168,17 @@ export class RefreshSaver {
     const {
       isSaved,
       isMissing = false,
+      generation = connection.generation + 1,
       event,
     } = await this.retry(connection, () => this.refreshes.saveRefreshed(connection, refreshed));
     if (event) logEvent(this.logger, event);
-    if (isSaved || isMissing) this.remember(connection, refreshed);
+    if (isSaved || isMissing) this.remember({ ...connection, generation }, refreshed);
     return { isSaved, isMissing };
+  }
+
+  /** True if another process may still restore a connection that a failover of the database has lost. */
+  private get hasFailedOver(): boolean {
+    return this.failover !== undefined && this.failover.elapsedMs() < REMEMBER_MS;
   }
 
   /** Nothing is worse than to drop a response, so that every error is retried, without a limit. */
@@ -179,7 +196,7 @@ export class RefreshSaver {
   private remember(connection: Connection, refreshed: RefreshedTokens): void {
     const { tokenId, organizationId, system, realmId, generation } = connection;
     const named = { organizationId, system, realmId };
-    this.remembered.set(tokenId, { tokenId, connection: named, generation: generation + 1, refreshed });
+    this.remembered.set(tokenId, { tokenId, connection: named, generation, refreshed });
   }
 }
 

@@ -2,7 +2,7 @@ import type { Clock } from '../utils/clock.ts';
 import { Stopwatch } from '../utils/stopwatch.ts';
 
 /** How long a write is remembered, in case a failover of the database loses it. */
-const REMEMBER_MS = 10 * 60_000;
+export const REMEMBER_MS = 10 * 60_000;
 const MAX_REMEMBERED = 10_000;
 /** How many rows are looked at once after a failover. */
 const AT_ONCE = 8;

@@ -1,4 +1,6 @@
-import { expect, it } from '@jest/globals';
+import { expect, it, jest } from '@jest/globals';
+import { PendingRevocationDatastore } from '../../src/datastores/pending-revocation-datastore.ts';
+import { AppError } from '../../src/errors.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { call, expectOwnError } from '../support/gateway.ts';
 import { useHarness } from '../support/harness.ts';
@@ -34,6 +36,20 @@ describeEachDatabase('during a refresh', (createDatabase) => {
     await expectOwnError(await finish(), 404, 'connection_not_found');
     expect(harness.revocations()).toBe(0);
     expect((await call(harness.service, 'stays')).status).toBe(200);
+  });
+
+  it('a disconnect revokes nothing before the revocation is recorded, since another organization may use the company', async () => {
+    await harness.connect('remains', '12');
+    const finish = await startRefresh('quits', '12');
+    await disconnect(harness.service, 'quits');
+    const record = jest.spyOn(PendingRevocationDatastore.prototype, 'record');
+    record.mockRejectedValueOnce(new AppError('service_unavailable'));
+    await expectOwnError(await finish(), 404, 'connection_not_found');
+    await harness.home.backgroundTasks.drain();
+    expect(record).toHaveBeenCalledTimes(2);
+    record.mockRestore();
+    expect([harness.revocations(), await harness.pendingRevocations()]).toEqual([0, []]);
+    expect((await call(harness.service, 'remains')).status).toBe(200);
   });
 
   it('a reconnect to the same company takes precedence: its token serves the waiting caller, and nothing is revoked', async () => {

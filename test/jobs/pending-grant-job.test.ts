@@ -120,10 +120,12 @@ describeEachDatabase('the job for grants that a stopped process left', (createDa
       .knex('pending_grants')
       .where('organization_id', organization as never)
       .delete();
+    const states = harness.knex('oauth_states').where({ state_id });
+    await states.clone().update({ outcome: 'failed', outcome_detail: 'invalid_state' }); // otherwise it would be stored again
     release();
     await response;
     await harness.knex('pending_grants').insert(stored);
-    await harness.knex('oauth_states').where({ state_id }).update({ outcome: null, outcome_detail: null });
+    await states.update({ outcome: null, outcome_detail: null });
     harness.simulator.resetCalls();
     return flow;
   }

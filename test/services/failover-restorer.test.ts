@@ -81,6 +81,24 @@ describeEachDatabase('after a failover of the database that lost the last commit
     expect(await storedToken('arriving')).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
   });
 
+  it('writes a response back that had revived a lost connection', async () => {
+    const realmId = await harness.connect('revived');
+    const release = harness.simulator.hold({ on: 'token', kind: 'slow_after' });
+    const refreshing = refresh('revived');
+    await until(() => harness.refreshes() === 1);
+    const loss = { reason: 'authorization_revoked', intuitTid: undefined } as const;
+    await harness.home.tokens.markLost(await find('revived'), { ...loss, nextMaintenanceAt: harness.clock.now() });
+    const before = await harness.row('revived');
+    release();
+    expect(await refreshing).toMatchObject({ outcome: 'current' });
+    await putBack(before);
+    failOver(harness.home);
+    await harness.home.backgroundTasks.drain();
+    expect(await harness.row('revived')).toMatchObject({ is_active: 1 });
+    expect(await storedToken('revived')).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
+    harness.clock.advance(SETTLE_MS);
+  });
+
   it('leaves a row alone that has changed since', async () => {
     await harness.connect('changed');
     await refresh('changed');

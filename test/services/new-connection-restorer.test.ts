@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Context } from '../../src/context.ts';
 import type { NewConnectionDatastore, StoredConnection } from '../../src/datastores/new-connection-datastore.ts';
-import type { OAuthTokenDatastore } from '../../src/datastores/oauth-token-datastore.ts';
 import type { ActiveConnection, RealmId } from '../../src/models/connection.ts';
 import { NewConnectionRestorer } from '../../src/services/new-connection-restorer.ts';
 import { SETTLE_MS } from '../../src/services/refresh-policy.ts';
@@ -139,6 +138,7 @@ describeEachDatabase('a new connection whose commit a failover of the database l
     await (await harness.replica()).oauthService.disconnect(harness.key('acme'), 'billing');
     await failOver();
     expect(await status(harness.service, 'acme')).toMatchObject({ connected: false });
+    await expectRevoked('2');
   });
 
   it('does not replace a connection that another process has made since', async () => {
@@ -151,6 +151,8 @@ describeEachDatabase('a new connection whose commit a failover of the database l
     await failOver();
     expect(await status(harness.service, 'acme')).toMatchObject({ connected: true, realm_id: '2' });
     expect(await harness.rows('acme')).toHaveLength(1);
+    await expectRevoked('1');
+    expect(await harness.use('acme')).toBe(200);
   });
 
   it('cannot be disconnected through another process while it is missing: the user is asked to try again', async () => {
@@ -165,6 +167,22 @@ describeEachDatabase('a new connection whose commit a failover of the database l
     expect(await other.oauthService.disconnect(key, 'billing')).toBeDefined();
     expect(await status(harness.service, 'acme')).toMatchObject({ connected: false });
     expect(await other.oauthService.disconnect(key, 'billing')).toBeUndefined(); // for good
+  });
+
+  it('is stored again although a disconnect was asked for through this process while it is missing', async () => {
+    const loseCommits = await stopReplication(harness.knex);
+    await harness.connect('acme', '1');
+    await loseCommits();
+    const key = harness.key('acme');
+    notice(harness.home);
+    await expect(harness.home.oauthService.disconnect(key, 'billing')).rejects.toMatchObject({
+      code: 'service_unavailable',
+    });
+    await harness.home.backgroundTasks.drain();
+    harness.clock.advance(SETTLE_MS);
+    expect(await status(harness.service, 'acme')).toMatchObject({ connected: true });
+    expect(await harness.home.oauthService.disconnect(key, 'billing')).toMatchObject({ revocation: 'revoked' });
+    expect(harness.simulator.grantFor('1')?.revoked).toBe(true);
   });
 
   it('is not ended by an old revocation that another process finds while it is missing', async () => {
@@ -222,6 +240,14 @@ describeEachDatabase('a new connection whose commit a failover of the database l
   });
 
   itKeptSecrets(harness);
+
+  /** Has the worker revoke what is left of a company. */
+  async function expectRevoked(realmId: string): Promise<void> {
+    harness.clock.advance(2 * MINUTES);
+    await harness.home.worker.tick();
+    expect(harness.simulator.grantFor(realmId)?.revoked).toBe(true);
+    expect(await harness.pendingRevocations()).toEqual([]);
+  }
 
   /** Connects an organization. Of this, only its received grant was replicated. */
   async function connectWithGrantReplicated() {
@@ -325,7 +351,7 @@ describe('the memory of new connections', () => {
     const { restorer, restore, error } = create();
     restore.mockImplementation(async ({ connection }) => {
       if (String(connection.organizationId) === 'faulty') throw new TypeError('a fault');
-      return undefined;
+      return { kind: 'present' };
     });
     for (const organization of ['acme', 'faulty', 'globex']) restorer.remember(stored(organization));
     await restorer.restoreAll();
@@ -337,11 +363,11 @@ describe('the memory of new connections', () => {
   function create() {
     const clock = new TestClock();
     clock.stop();
-    const restore = jest.fn<NewConnectionDatastore['restore']>(async () => undefined);
+    const restore = jest.fn<NewConnectionDatastore['restore']>(async () => ({ kind: 'present' }));
     const error = jest.fn();
     const newConnections = { restore } as unknown as NewConnectionDatastore;
-    const tokens = {} as OAuthTokenDatastore;
-    const restorer = new NewConnectionRestorer({ tokens, newConnections, clock, logger: { error } as never });
+    const unused = { tokens: {} as never, grants: {} as never, revocations: {} as never };
+    const restorer = new NewConnectionRestorer({ ...unused, newConnections, clock, logger: { error } as never });
     return { restorer, restore, clock, error };
   }
 

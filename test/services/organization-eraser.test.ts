@@ -1,8 +1,10 @@
 import { expect, it } from '@jest/globals';
 import { recountConnections } from '../../src/datastores/connection-counts.ts';
+import type { ActiveConnection } from '../../src/models/connection.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { HOURS, useHarness } from '../support/harness.ts';
 import { connect, status } from '../support/service.ts';
+import { until } from '../support/until.ts';
 
 /** Where nothing listens: events stay in the queue. */
 const WEBHOOK = {
@@ -117,6 +119,21 @@ describeEachDatabase('the erasure of an organization', (createDatabase, kind) =>
       ]);
     },
   );
+
+  it('leaves no grant that another process refreshes meanwhile', async () => {
+    const { tokenManager, backgroundTasks } = await harness.replica();
+    await harness.connect('acme', '81');
+    const connection = (await harness.home.tokens.findCurrent(harness.key('acme'))) as ActiveConnection;
+    const release = harness.simulator.hold({ on: 'token', kind: 'slow_after' });
+    const refreshing = tokenManager.refresh(connection);
+    await until(() => harness.refreshes() === 1);
+    expect(await erase('acme')).toMatchObject({ kind: 'erased' });
+    release();
+    expect(await refreshing).toEqual({ outcome: 'ended', connection: undefined });
+    await backgroundTasks.drain();
+    expect(harness.simulator.callsTo('revoke').at(-1)?.token).toBe(harness.simulator.grantFor('81')?.refreshToken);
+    expect([await rowsOf('acme'), await harness.pendingRevocations()]).toEqual([{}, []]);
+  });
 
   it('leaves an organization that can connect again', async () => {
     await harness.connect('acme', '76');

@@ -143,7 +143,7 @@ describeEachDatabase('token refreshers of several replicas', (createDatabase) =>
       intuitTid: returned.intuitTid,
       nextMaintenanceAt: fromNow(1 * DAYS),
     };
-    expect(await refreshes.saveRefreshed(connection, refreshed)).toEqual({ isSaved: true });
+    expect(await refreshes.saveRefreshed(connection, refreshed)).toMatchObject({ isSaved: true });
   }
 
   async function connectExpired(organization: string): Promise<string> {
