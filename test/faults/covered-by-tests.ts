@@ -285,6 +285,54 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'is stored again, with its event, its count and the outcome of its callback',
   },
   {
+    fault:
+      'a process is paused between Intuit’s response to companyinfo and the connection, while its user connects another company',
+    file: 'test/services/grant-receiver.test.ts',
+    title: 'does not replace the connection that was made while its process was paused',
+  },
+  {
+    fault: 'a failover loses a grant that is being completed',
+    file: 'test/services/grant-receiver.test.ts',
+    title: 'is stored again if a failover of the database has lost it',
+  },
+  {
+    fault: 'a user disconnects while a grant is being completed',
+    file: 'test/services/grant-receiver.test.ts',
+    title: 'lets a disconnect be repeated, which would end nothing now',
+  },
+  {
+    fault: 'a new connection is proven while the revocation of its organization’s old grant is decided',
+    file: 'test/flow/unproven-connections.test.ts',
+    title: 'is not revoked if the new connection is proven while the revocation is decided',
+  },
+  {
+    fault:
+      'a disconnect during a refresh, and a database that then rejects writes, while another organization uses the company',
+    file: 'test/flow/refresh-concurrent-changes.test.ts',
+    title:
+      'a disconnect revokes nothing before the revocation is recorded, since another organization may use the company',
+  },
+  {
+    fault: 'an organization disconnects while another waits for the confirmation of the same company',
+    file: 'test/flow/confirmation.test.ts',
+    title: 'keeps its company from being revoked by another organization while it waits',
+  },
+  {
+    fault: 'a failover loses a response that had revived a lost connection',
+    file: 'test/services/failover-restorer.test.ts',
+    title: 'writes a response back that had revived a lost connection',
+  },
+  {
+    fault: 'an organization is erased while another process refreshes its connection',
+    file: 'test/services/organization-eraser.test.ts',
+    title: 'leaves no grant that another process refreshes meanwhile',
+  },
+  {
+    fault: 'a grant becomes a connection while keys are rotated',
+    file: 'test/services/key-rotation.test.ts',
+    title: 'misses no tokens if %s, after the table was read that they are then in',
+  },
+  {
     fault: 'two workers recover one lost connection',
     file: 'test/services/token-refresher-races.test.ts',
     title: 'recover a lost connection by one token call',
