@@ -16,7 +16,7 @@ Every verb needs DATABASE_URL. Those that use tokens (disconnect, recover, verif
 QBO_CLIENT_ID and QBO_CLIENT_SECRET; verify and import also QBO_ENVIRONMENT. Events are posted as webhooks if
 EVENTS_WEBHOOK_URL and EVENTS_WEBHOOK_SECRET are set. The exit code is 0, or 1 with the reason on stderr.`;
 
-/** What they print is all they do. */
+/** Verbs that change nothing. */
 const READING_VERBS = ['list', 'show', 'events'];
 
 const program = new Command('connections')

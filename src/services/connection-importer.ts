@@ -121,6 +121,7 @@ export class ConnectionImporter {
     }
     const current = await this.findImported(imported); // the last attempt may have found that it has ended
     if (typeof current === 'string') return { kind: 'failed', reason: current };
+    if (current.lastVerifiedAt) return { kind: 'connected', isKnown: true };
     return { kind: 'unproven', cause: 'provider_down' };
   }
 

@@ -38,6 +38,11 @@ it.each([
     'organization_id,realm_id,x,refresh_token\nacme,1,Smith; Sons,AB11secret\n',
     2,
   ],
+  [
+    'CSV with another delimiter in its header',
+    '"Name, legal";organization_id;realm_id;refresh_token\nAcme;acme;1;AB11secret\n',
+    2,
+  ],
   ['CSV without the values of its last columns', 'organization_id,realm_id,refresh_token,x,y\nacme,1,AB11secret\n', 2],
 ])('reads %s', (_, content, line) => {
   expect(read(content)).toEqual({ entries: [entry(line)], failed: [] });

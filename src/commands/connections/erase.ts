@@ -8,7 +8,7 @@ import { withServices } from './resources.ts';
 
 const FAILURES: Record<Exclude<Erasure['kind'], 'erased' | 'unknown_system'>, string> = {
   revocation_pending:
-    'is disconnected, but nothing was deleted: a grant could not be revoked yet, and its ciphertext would remain. The worker retries it; run this again later.',
+    'is disconnected, but nothing was deleted: a grant could not be revoked yet, or another organization is connecting its company, and its ciphertext would remain. The worker retries it; run this again later.',
   connected_again: 'was not erased: it is connected again each time. Prevent that, and run this again.',
 };
 

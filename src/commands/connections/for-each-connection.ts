@@ -40,14 +40,15 @@ export async function forEachConnection(
   return withProgressBar({ total, unit: 'connections' }, async (update) => {
     const failedCompanies = new FailedCompanies();
     let done = 0;
+    let outcome: WorkOutcome = 'skipped';
     for await (const connection of connectionList.listAll(filter)) {
       if (interrupted.aborted || failedCompanies.isProviderDown()) return { total, done, faulty };
-      const outcome = await workUnlessFaulty(connection);
+      if (outcome !== 'skipped') await clock.sleep(PAUSE_MS, interrupted);
+      outcome = await workUnlessFaulty(connection);
       if (outcome === 'provider_down') failedCompanies.add(connection.realmId);
       else if (outcome === 'done') failedCompanies.clear();
       done += 1;
       update(done);
-      if (outcome !== 'skipped' && done < total) await clock.sleep(PAUSE_MS, interrupted);
     }
     return { total: done, done, faulty };
   });

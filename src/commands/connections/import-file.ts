@@ -118,8 +118,10 @@ function parseCsvLines(path: string, text: string): RawLine[] {
 
 /** The character between the names in the header, which are parts of a value in other lines. */
 function delimiterOf(text: string): string {
-  const [header = ''] = text.trimStart().split('\n', 1);
-  return DELIMITERS.find((delimiter) => header.includes(delimiter)) ?? ',';
+  const [header = ''] = text.trimStart().toLowerCase().split('\n', 1);
+  const namesBetween = (delimiter: string) => header.split(delimiter).map((name) => name.replaceAll('"', '').trim());
+  const isComplete = (names: string[]) => COLUMNS.every((name) => names.includes(name));
+  return DELIMITERS.find((delimiter) => isComplete(namesBetween(delimiter))) ?? ',';
 }
 
 function toEntry({ line, fields, isTooLong }: RawLine, cipher: TokenCipher): ImportEntry | FailedLine {

@@ -119,12 +119,12 @@ async function importEntries(
     const outcome = await importer.import({ system, ...foreign }, how).catch(toFailure);
     const reason = count(outcome, summary);
     if (reason) onFailed({ ...withoutToken(entry), reason });
-    const calledProvider = outcome.kind !== 'skipped' && !(outcome.kind === 'connected' && outcome.isKnown);
     if (outcome.kind === 'unproven' && outcome.cause !== 'request_rejected') failedCompanies.add(entry.realmId);
-    else if (outcome.kind !== 'unproven' && calledProvider) failedCompanies.clear();
+    else if (outcome.kind === 'connected' && !outcome.isKnown) failedCompanies.clear();
     const isFatal = outcome.kind === 'unproven' && outcome.cause === 'service_rejected';
     if (isFatal || failedCompanies.isProviderDown()) summary.stopped = `Stopped in line ${entry.line}: ${reason}.`;
     onProgress(index + 1);
+    const calledProvider = outcome.kind !== 'skipped' && !(outcome.kind === 'connected' && outcome.isKnown);
     if (calledProvider) await clock.sleep(Math.max(0, 1000 / rate - (clock.monotonicMs() - startedMs)), interrupted);
   }
   return summary;
