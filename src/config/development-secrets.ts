@@ -1,5 +1,5 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fernet } from '../crypto/fernet.ts';
 
@@ -17,14 +17,11 @@ export function developmentSecrets(folder: string): DevelopmentSecrets {
     ENCRYPTION_KEY: Fernet.generateKey(),
     OAUTH_STATE_SECRET: randomBytes(32).toString('base64url'),
   };
-  const incomplete = join(folder, `${randomUUID()}.json`);
-  writeFileSync(incomplete, `${JSON.stringify(generated, null, 2)}\n`, { mode: 0o600 });
   try {
-    linkSync(incomplete, file); // complete, or not at all; never in place of another process's
+    writeFileSync(file, `${JSON.stringify(generated, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
+    return generated;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    rmSync(incomplete);
+    return JSON.parse(readFileSync(file, 'utf8')) as DevelopmentSecrets;
   }
-  return JSON.parse(readFileSync(file, 'utf8')) as DevelopmentSecrets;
 }
