@@ -127,7 +127,7 @@ export const ERRORS = {
     status: 503,
     title: 'Service Unavailable',
     meaning:
-      'the database is unavailable or not migrated, the key set that JWTs are verified against is unavailable, or too many large requests are in progress',
+      'the database is unavailable, not migrated or being restored after a failover, the key set that JWTs are verified against is unavailable, or too many large requests are in progress',
     detail: 'This service is temporarily unavailable. Please try again later.',
   },
 } as const satisfies Record<string, ErrorDefinition>;

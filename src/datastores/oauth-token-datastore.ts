@@ -10,8 +10,8 @@ import type {
   RealmId,
 } from '../models/connection.ts';
 import { type ConnectionEvent, SERVICE } from '../models/connection-event.ts';
-import { RECOVERY_PERIOD_MS } from '../models/maintenance.ts';
-import { type Clock, fromNow } from '../utils/clock.ts';
+import { MAX_RECOVERIES } from '../models/maintenance.ts';
+import type { Clock } from '../utils/clock.ts';
 import { countChange } from './connection-counts.ts';
 import type { ConnectionEventDatastore } from './connection-event-datastore.ts';
 import { currentOf, NO_LEASE, NO_TOKENS, toConnection, toRow } from './oauth-token-row.ts';
@@ -79,8 +79,14 @@ export class OAuthTokenDatastore {
       db('oauth_tokens')
         .where({ ...currentOf(key), realm_id: realmId })
         .whereNull('last_verified_at')
-        .where((row) =>
-          row.where({ is_active: 1 }).orWhere('deactivated_at', '>', fromNow(this.clock, -RECOVERY_PERIOD_MS)),
+        .where((state) =>
+          state
+            .where({ is_active: 1 })
+            .orWhere((lost) =>
+              lost
+                .where('recovery_attempts', '<', MAX_RECOVERIES)
+                .whereNot({ deactivation_reason: 'refresh_token_expired' }),
+            ),
         )
         .first('token_id'),
     );

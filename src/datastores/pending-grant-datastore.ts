@@ -63,7 +63,8 @@ export class PendingGrantDatastore {
     await this.session.transaction(async (trx) => {
       if (await this.states.selectOutcome(trx, grant.stateId)) return;
       const stored = await trx('pending_grants').where('token_id', grant.tokenId).first('token_id');
-      if (!stored) await trx('pending_grants').insert(toGrantRow(grant));
+      const isCompleted = await trx('oauth_tokens').where('token_id', grant.tokenId).first('token_id');
+      if (!stored && !isCompleted) await trx('pending_grants').insert(toGrantRow(grant));
     });
   }
 
@@ -87,16 +88,15 @@ export class PendingGrantDatastore {
     options: { actor: string; nextMaintenanceAt: Date; endsIfSuperseded: boolean },
   ): Promise<Move> {
     return this.session.transaction(async (trx) => {
-      const isStored = await trx('pending_grants')
-        .where({ token_id: grant.tokenId, phase: grant.phase })
-        .first('token_id');
-      if (!isStored) return { kind: 'gone' };
+      const row = await trx('pending_grants').where({ token_id: grant.tokenId, phase: grant.phase }).first();
+      if (!row) return { kind: 'gone' };
       if (options.endsIfSuperseded && (await this.tokens.hasChangedSince(trx, grant, grant.createdAt))) {
         return { kind: 'superseded' };
       }
       if (grant.link && !(await this.states.consumeLink(trx, grant.link))) return { kind: 'link_consumed' };
       if (!(await this.remove(trx, grant))) throw new ConflictError();
-      const ended = await this.tokens.replaceCurrent(trx, connection, options);
+      const { tokens } = toGrant(row); // a rotation of the keys may have replaced them since they were read
+      const ended = await this.tokens.replaceCurrent(trx, { ...connection, tokens }, options);
       await this.states.setOutcome(trx, grant.stateId, { kind: 'connected' });
       return { kind: 'moved', ended };
     });
@@ -131,13 +131,14 @@ export class PendingGrantDatastore {
     return this.session.transaction(async (trx) => {
       const isKept = isRevoked && !grant.verifiedAt;
       const row = () => trx('pending_grants').where({ token_id: grant.tokenId, phase: grant.phase });
+      const stored = await row().first();
       const unwanted = { phase: 'unwanted', next_attempt_at: this.clock.now() } as const;
       const changed = await (isKept ? row().update(unwanted) : row().delete());
-      if (changed === 0) return { isEnded: false };
+      if (!stored || changed === 0) return { isEnded: false };
       await this.states.setOutcome(trx, grant.stateId, outcome);
       await this.events.append(trx, event);
       if (!isRevoked || isKept) return { isEnded: true };
-      return { isEnded: true, revocation: await this.scheduleRevocation(trx, grant) };
+      return { isEnded: true, revocation: await this.scheduleRevocation(trx, toGrant(stored)) };
     });
   }
 
@@ -163,14 +164,12 @@ export class PendingGrantDatastore {
     return row !== undefined;
   }
 
-  /** True if a grant of the organization was received that becomes a connection without anything that it does. */
-  async hasReceived({ organizationId, system }: ConnectionKey): Promise<boolean> {
-    const row = await this.session.query((db) =>
-      db('pending_grants')
-        .where({ organization_id: organizationId, accounting_system: system, phase: 'received' })
-        .first('token_id'),
+  /** Returns the organization's grants that were received and not completed yet. */
+  async listReceived({ organizationId, system }: ConnectionKey): Promise<PendingGrant[]> {
+    const rows = await this.session.query((db) =>
+      db('pending_grants').where({ organization_id: organizationId, accounting_system: system, phase: 'received' }),
     );
-    return row !== undefined;
+    return rows.map(toGrant);
   }
 
   /** Records the tokens that a refresh returned for a connection that has ended unproven. Safe to repeat. */

@@ -26,8 +26,7 @@ const NOTICE_TOLERANCE_MS = 10 * MINUTE_MS;
 const UNKNOWN_OUTCOME_RETRY_MS = 90_000;
 /** The provider's outages return `invalid_grant` too, so a lost connection is retried at these times after the loss. */
 const RECOVERY_MS = [10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, 24 * HOUR_MS];
-/** Time after a loss in which the last recovery has taken place. */
-export const RECOVERY_PERIOD_MS = 25 * HOUR_MS;
+export const MAX_RECOVERIES = RECOVERY_MS.length;
 /** A lost connection keeps its ciphertext for this long. */
 const PURGE_MS = 30 * DAY_MS;
 
@@ -141,7 +140,7 @@ export function dueExpiryNotice(
 
 /** True if a lost connection is to be retried: it may turn out to be alive. */
 export function isRecoverable(lost: LostConnection, now: Date): boolean {
-  return lost.maintenance.recoveryAttempts < RECOVERY_MS.length && hasUsableToken(lost, now);
+  return lost.maintenance.recoveryAttempts < MAX_RECOVERIES && hasUsableToken(lost, now);
 }
 
 /** True if a lost connection's refresh token can be sent, also after a clock was wrong and the token had not expired. */

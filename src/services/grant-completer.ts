@@ -134,6 +134,11 @@ export class GrantCompleter {
     return moved === 'moved';
   }
 
+  /** Ends a received grant whose organization was disconnected before it became its connection. */
+  async abandon(grant: PendingGrant): Promise<void> {
+    await this.end(grant, { code: 'invalid_state', type: 'connect_failed', isRevoked: true });
+  }
+
   /** Ends a grant that was not confirmed in time. */
   async expire(grant: PendingGrant): Promise<void> {
     await this.end(grant, { code: 'invalid_confirmation', type: 'confirmation_expired', isRevoked: true });

@@ -12,11 +12,13 @@ import type { BackgroundTasks } from '../utils/background-tasks.ts';
 import { type Clock, fromNow, isTimeCertain } from '../utils/clock.ts';
 import { retry } from '../utils/retry.ts';
 import { Stopwatch } from '../utils/stopwatch.ts';
-import type { GrantCompleter } from './grant-completer.ts';
+import type { CompanyCheck, GrantCompleter } from './grant-completer.ts';
 import type { GrantRevoker } from './grant-revoker.ts';
 
 /** How long a process has a grant that it received for itself: longer than the rest of a callback takes. */
 const CLAIM_MS = 2 * 60_000;
+/** A callback takes no more than this beyond its request for the company, unless something delays it. */
+const LATE_MS = 2_000;
 
 interface Dependencies {
   strategies: StrategyRegistry;
@@ -81,22 +83,31 @@ export class GrantReceiver {
   private async storeAndComplete(grant: PendingGrant, work: Work): Promise<CallbackOutcome | undefined> {
     const stopwatch = new Stopwatch(this.clock);
     await this.store(grant, work);
-    try {
-      const check = await this.completer.verifyCompany(grant);
-      // Its user may have done something else since, with a process that is neither slow nor paused.
-      const isLate = () => work.isDeferred || stopwatch.elapsedMs() >= this.timeoutMs(grant);
-      const complete = (endsIfSuperseded: () => boolean) =>
-        this.persist(grant, work, () =>
-          this.completer.complete(grant, check, { endsIfSuperseded: endsIfSuperseded() }),
-        );
-      const outcome = await complete(isLate);
-      if (outcome) return outcome;
+    const check = await this.completer.verifyCompany(grant);
+    // The process was paused, or the database was slow: the user may have done something else since.
+    const isLate = () => work.isDeferred || stopwatch.elapsedMs() >= this.timeoutMs(grant) + LATE_MS;
+    let outcome = await this.complete(grant, check, work, isLate);
+    if (outcome === undefined) {
       await this.store(grant, work); // a failover of the database may have lost it
-      return await complete(() => true);
+      outcome = await this.complete(grant, check, work, () => true);
+    }
+    return outcome === 'left_to_worker' ? undefined : outcome;
+  }
+
+  private async complete(
+    grant: PendingGrant,
+    check: CompanyCheck,
+    work: Work,
+    endsIfSuperseded: () => boolean,
+  ): Promise<CallbackOutcome | 'left_to_worker' | undefined> {
+    try {
+      return await this.persist(grant, work, () =>
+        this.completer.complete(grant, check, { endsIfSuperseded: endsIfSuperseded() }),
+      );
     } catch (err) {
       if (!hasCode(err, 'service_unavailable')) throw err;
       this.log('connect.grant_left_to_worker', grant, { err });
-      return undefined;
+      return 'left_to_worker';
     }
   }
 

@@ -84,23 +84,19 @@ export class NewConnectionRestorer {
   }
 
   /** Has the worker revoke the grant of a connection that is not stored again. */
-  private async endOrphaned({ connection }: StoredConnection): Promise<void> {
+  private async endOrphaned(stored: StoredConnection): Promise<void> {
+    const { connection } = stored;
     const { organizationId, system, realmId, tokens, lastVerifiedAt } = connection;
     if (lastVerifiedAt) {
       await this.revocations.record({ organizationId, system, realmId, refreshToken: tokens.refreshToken });
     } else {
       await this.grants.appendUnwanted(connection);
     }
-    this.forget(connection);
-    this.log('warn', 'connect.not_restored', { connection });
+    if (this.remembered.get(keyOf(connection)) === stored) this.forget(connection);
+    this.log('warn', 'connect.not_restored', stored);
   }
 
-  private log(
-    level: 'warn' | 'error',
-    event: string,
-    { connection }: Pick<StoredConnection, 'connection'>,
-    facts: object = {},
-  ): void {
+  private log(level: 'warn' | 'error', event: string, { connection }: StoredConnection, facts: object = {}): void {
     const { organizationId, realmId } = connection;
     this.logger[level]({ event, organization_id: organizationId, realm_id: realmId, ...facts }, event);
   }

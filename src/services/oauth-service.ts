@@ -23,9 +23,6 @@ import type { GrantCompleter } from './grant-completer.ts';
 import type { NewConnectionRestorer } from './new-connection-restorer.ts';
 import { SETTLE_MS } from './refresh-policy.ts';
 
-/** How long the completion of a received grant usually takes. */
-const COMPLETION_SECONDS = 2;
-
 /** What connect returns: where the browser goes, and the secret that it brings back. */
 interface StartedFlow {
   authorizationUrl: string;
@@ -158,11 +155,10 @@ export class OAuthService {
   }
 
   private async end(key: ConnectionKey, actor: string): Promise<Disconnection | undefined> {
-    const isBeingConnected = await this.grants.hasReceived(key); // first: it may be connected a moment later
+    for (const grant of await this.grants.listReceived(key)) await this.completer.abandon(grant); // would be connected later
     this.requireSettled(); // the row may lack the newest token, which is the one to revoke
     const ended = await this.tokens.disconnect(key, actor);
     if (!ended) this.requireSettled();
-    if (!ended && isBeingConnected) throw notCompletedYet();
     this.newConnections.forget(key);
     return ended && { revocation: await this.changes.finish(key.system, ended) };
   }
@@ -171,10 +167,4 @@ export class OAuthService {
   private requireSettled(): void {
     if (!this.failover.isSettled) throw new AppError('service_unavailable', { retryAfterSeconds: SETTLE_MS / 1_000 });
   }
-}
-
-/** The connection of a grant that was received is stored in a moment: to end nothing now would not prevent it. */
-function notCompletedYet(): AppError {
-  const detail = 'A connection of this organization is being completed. Please try again in a moment.';
-  return new AppError('service_unavailable', { detail, retryAfterSeconds: COMPLETION_SECONDS });
 }

@@ -144,7 +144,7 @@ export class RefreshSaver {
     const { organizationId, system, realmId, tokens, lastVerifiedAt } = connection;
     if (lastVerifiedAt) {
       const grant = { organizationId, system, realmId, refreshToken: tokens.refreshToken };
-      // Without the database it is unknown who else uses the company.
+      // Recorded first: without the database it is unknown who else uses the company.
       await this.revoker.revoke(await this.retry(connection, () => this.revocations.record(grant)));
     } else {
       await this.retry(connection, () => this.grants.appendUnwanted(connection));

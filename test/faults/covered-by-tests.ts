@@ -298,7 +298,7 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
   {
     fault: 'a user disconnects while a grant is being completed',
     file: 'test/services/grant-receiver.test.ts',
-    title: 'lets a disconnect be repeated, which would end nothing now',
+    title: 'is ended by a disconnect (connection: %s)',
   },
   {
     fault: 'a new connection is proven while the revocation of its organization’s old grant is decided',

@@ -126,7 +126,7 @@ describeEachDatabase('an organization’s own old grant', (createDatabase) => {
     await harness.set('acme', { next_maintenance_at: null });
     await harness.runWorker(10 * MINUTES, 5 * MINUTES);
     expect([harness.revocations(), await attempts()]).toEqual([0, [1]]);
-    await harness.set('acme', { deactivated_at: new Date(harness.clock.now().getTime() - 26 * HOURS) });
+    await harness.set('acme', { recovery_attempts: 4 });
     await harness.runWorker(10 * MINUTES, 5 * MINUTES);
     expect([harness.revocations(), await attempts()]).toEqual([1, []]);
   });

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, jest } from '@jest/globals';
 import type { Context } from '../../src/context.ts';
 import { describeEachDatabase } from '../support/databases.ts';
-import { SECONDS, useHarness } from '../support/harness.ts';
+import { MINUTES, SECONDS, useHarness } from '../support/harness.ts';
 import { stopReplication } from '../support/lost-commits.ts';
 import { callback, expectProblem } from '../support/requests.ts';
 import { itKeptSecrets } from '../support/secrets.ts';
@@ -16,7 +16,7 @@ describeEachDatabase('a grant whose company is being verified', (createDatabase)
 
   it('does not replace the connection that was made while its process was paused', async () => {
     const { response, proceed } = await connectUntilVerified('1');
-    harness.clock.advance(11 * SECONDS);
+    harness.clock.advance(13 * SECONDS);
     const other = await harness.replica();
     await connectThrough(other, '2');
     proceed();
@@ -49,14 +49,31 @@ describeEachDatabase('a grant whose company is being verified', (createDatabase)
     expect(await harness.use('acme')).toBe(200);
   });
 
-  it('lets a disconnect be repeated, which would end nothing now', async () => {
+  it.each(['none', 'an older one'])('is ended by a disconnect (connection: %s)', async (existing) => {
+    if (existing !== 'none') await harness.connect('acme', '1');
     const { response, proceed } = await connectUntilVerified('1');
-    expectProblem(await disconnect(harness.service, 'acme'), 503, 'service_unavailable', /being completed/);
-    proceed();
-    await response;
     expect((await disconnect(harness.service, 'acme')).status).toBe(200);
+    proceed();
+    expectProblem(await response, 400, 'invalid_state');
     expect(await status(harness.service, 'acme')).toMatchObject({ connected: false });
+    await harness.runWorker(5 * MINUTES, 1 * MINUTES);
     expect(harness.simulator.grantFor('1')?.revoked).toBe(true);
+    expect([await harness.knex('pending_grants'), await harness.pendingRevocations()]).toEqual([[], []]);
+  });
+
+  it('is connected as its company is unproven, if a user consents twice and Intuit does not respond', async () => {
+    const first = await connectUntilVerified('1');
+    harness.simulator.fail({ on: 'companyinfo', kind: 'hang' });
+    const flow = await consent(harness.service, harness.simulator, 'acme', { realmId: '2' });
+    harness.simulator.resetCalls();
+    const second = callback(harness.service, flow).then((value) => value);
+    await until(() => harness.simulator.callsTo('api').length === 1);
+    harness.clock.advance(1 * SECONDS);
+    first.proceed();
+    await first.response;
+    harness.clock.advance(9 * SECONDS);
+    expect((await second).headers['location']).toContain('connected=true');
+    expect(await status(harness.service, 'acme')).toMatchObject({ connected: true, realm_id: '2' });
   });
 
   itKeptSecrets(harness);
