@@ -156,15 +156,14 @@ export class OAuthService {
 
   private async end(key: ConnectionKey, actor: string): Promise<Disconnection | undefined> {
     for (const grant of await this.grants.listReceived(key)) await this.completer.abandon(grant); // would be connected later
-    this.requireSettled(); // the row may lack the newest token, which is the one to revoke
     const ended = await this.tokens.disconnect(key, actor);
-    if (!ended) this.requireSettled();
+    if (!ended && !this.failover.isSettled) throw notRestoredYet();
     this.newConnections.forget(key);
     return ended && { revocation: await this.changes.finish(key.system, ended) };
   }
+}
 
-  /** @throws AppError `service_unavailable` while processes restore what a failover of the database has lost */
-  private requireSettled(): void {
-    if (!this.failover.isSettled) throw new AppError('service_unavailable', { retryAfterSeconds: SETTLE_MS / 1_000 });
-  }
+/** After a failover of the database, a process may still store a connection again that the new server lacks. */
+function notRestoredYet(): AppError {
+  return new AppError('service_unavailable', { retryAfterSeconds: SETTLE_MS / 1_000 });
 }
