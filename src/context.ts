@@ -138,9 +138,9 @@ export function buildServices(dependencies: ServiceDependencies) {
   });
   const cooldown = new RefreshCooldown(clock);
   const leases = new RefreshLeases({ refreshes, backgroundTasks, clock });
-  const saver = new RefreshSaver({ ...shared, grants, revocations, revoker });
+  const saver = new RefreshSaver({ ...shared, grants, revoker });
   const committed = new NewConnectionDatastore({ session, tokens, states: consumedStates });
-  const newConnections = new NewConnectionRestorer({ ...shared, newConnections: committed, grants, revocations });
+  const newConnections = new NewConnectionRestorer({ ...shared, newConnections: committed, grants });
   const failover = new FailoverRestorer({ newConnections, saver, backgroundTasks, clock, logger });
   session.servers.addListener(failover);
   const schedule = new MaintenanceSchedule({ strategies, clock });

@@ -1,6 +1,13 @@
 import type { Knex } from 'knex';
 import { ConflictError, type Session } from '../db/session.ts';
-import type { AccountingSystem, ConnectionKey, NewConnection, OrganizationId, RealmId } from '../models/connection.ts';
+import type {
+  AccountingSystem,
+  Connection,
+  ConnectionKey,
+  NewConnection,
+  OrganizationId,
+  RealmId,
+} from '../models/connection.ts';
 import type { ConnectionEvent } from '../models/connection-event.ts';
 import type { CallbackOutcome, PendingGrant } from '../models/pending-grant.ts';
 import type { Clock } from '../utils/clock.ts';
@@ -172,9 +179,19 @@ export class PendingGrantDatastore {
     return rows.map(toGrant);
   }
 
-  /** Records the tokens that a refresh returned for a connection that has ended unproven. Safe to repeat. */
-  async appendUnwanted(connection: UnprovenConnection): Promise<void> {
+  /**
+   * Records the grant of a connection that has ended, outside of the transaction that ended it. Returns its revocation; undefined
+   * if its company was never proven, so that the worker revokes it only once it is.
+   */
+  async recordOrphaned(
+    connection: UnprovenConnection & Pick<Connection, 'lastVerifiedAt'>,
+  ): Promise<PendingRevocation | undefined> {
+    const { organizationId, system, realmId, tokens, lastVerifiedAt } = connection;
+    if (lastVerifiedAt) {
+      return this.revocations.record({ organizationId, system, realmId, refreshToken: tokens.refreshToken });
+    }
     await this.session.query((db) => appendUnwantedGrant(db, connection, this.clock.now()));
+    return undefined;
   }
 
   /** Deletes an unwanted grant, unless it got newer tokens since. Returns its revocation if its company was proven. */

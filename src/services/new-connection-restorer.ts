@@ -1,7 +1,6 @@
 import type { NewConnectionDatastore, StoredConnection } from '../datastores/new-connection-datastore.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
-import type { PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
 import type { ConnectionKey } from '../models/connection.ts';
 import { logEvent } from '../observability/event-log.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -17,7 +16,6 @@ interface Dependencies {
   tokens: OAuthTokenDatastore;
   newConnections: NewConnectionDatastore;
   grants: PendingGrantDatastore;
-  revocations: PendingRevocationDatastore;
   clock: Clock;
   logger: Logger;
 }
@@ -27,7 +25,6 @@ export class NewConnectionRestorer {
   private readonly tokens: OAuthTokenDatastore;
   private readonly newConnections: NewConnectionDatastore;
   private readonly grants: PendingGrantDatastore;
-  private readonly revocations: PendingRevocationDatastore;
   private readonly clock: Clock;
   private readonly logger: Logger;
   /** Encrypted, each organization's last one. */
@@ -37,7 +34,6 @@ export class NewConnectionRestorer {
     this.tokens = dependencies.tokens;
     this.newConnections = dependencies.newConnections;
     this.grants = dependencies.grants;
-    this.revocations = dependencies.revocations;
     this.clock = dependencies.clock;
     this.logger = dependencies.logger;
     this.remembered = new RememberedWrites(dependencies.clock);
@@ -86,12 +82,7 @@ export class NewConnectionRestorer {
   /** Has the worker revoke the grant of a connection that is not stored again. */
   private async endOrphaned(stored: StoredConnection): Promise<void> {
     const { connection } = stored;
-    const { organizationId, system, realmId, tokens, lastVerifiedAt } = connection;
-    if (lastVerifiedAt) {
-      await this.revocations.record({ organizationId, system, realmId, refreshToken: tokens.refreshToken });
-    } else {
-      await this.grants.appendUnwanted(connection);
-    }
+    await this.grants.recordOrphaned(connection);
     if (this.remembered.get(keyOf(connection)) === stored) this.forget(connection);
     this.log('warn', 'connect.not_restored', stored);
   }

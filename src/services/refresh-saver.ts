@@ -1,7 +1,6 @@
 import type { TokenCipher } from '../crypto/token-cipher.ts';
 import type { OAuthTokenDatastore } from '../datastores/oauth-token-datastore.ts';
 import type { PendingGrantDatastore } from '../datastores/pending-grant-datastore.ts';
-import type { PendingRevocationDatastore } from '../datastores/pending-revocation-datastore.ts';
 import type { RefreshDatastore, RefreshedTokens } from '../datastores/refresh-datastore.ts';
 import { hasCode } from '../errors.ts';
 import {
@@ -40,7 +39,6 @@ interface Dependencies {
   tokens: OAuthTokenDatastore;
   refreshes: RefreshDatastore;
   grants: PendingGrantDatastore;
-  revocations: PendingRevocationDatastore;
   cipher: TokenCipher;
   revoker: GrantRevoker;
   clock: Clock;
@@ -53,7 +51,6 @@ export class RefreshSaver {
   private readonly tokens: OAuthTokenDatastore;
   private readonly refreshes: RefreshDatastore;
   private readonly grants: PendingGrantDatastore;
-  private readonly revocations: PendingRevocationDatastore;
   private readonly cipher: TokenCipher;
   private readonly revoker: GrantRevoker;
   private readonly clock: Clock;
@@ -68,7 +65,6 @@ export class RefreshSaver {
     this.tokens = dependencies.tokens;
     this.refreshes = dependencies.refreshes;
     this.grants = dependencies.grants;
-    this.revocations = dependencies.revocations;
     this.cipher = dependencies.cipher;
     this.revoker = dependencies.revoker;
     this.clock = dependencies.clock;
@@ -141,14 +137,9 @@ export class RefreshSaver {
 
   /** Ends a grant whose connection was disconnected or replaced while it was refreshed. */
   private async endOrphaned(connection: RefreshableConnection): Promise<void> {
-    const { organizationId, system, realmId, tokens, lastVerifiedAt } = connection;
-    if (lastVerifiedAt) {
-      const grant = { organizationId, system, realmId, refreshToken: tokens.refreshToken };
-      // Recorded first: without the database it is unknown who else uses the company.
-      await this.revoker.revoke(await this.retry(connection, () => this.revocations.record(grant)));
-    } else {
-      await this.retry(connection, () => this.grants.appendUnwanted(connection));
-    }
+    // Recorded first: without the database it is unknown who else uses the company.
+    const revocation = await this.retry(connection, () => this.grants.recordOrphaned(connection));
+    if (revocation) await this.revoker.revoke(revocation);
   }
 
   private async restore(connection: Connection | undefined, newest: Remembered): Promise<Connection | undefined> {

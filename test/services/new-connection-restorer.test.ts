@@ -368,7 +368,7 @@ describe('the memory of new connections', () => {
     const restore = jest.fn<NewConnectionDatastore['restore']>(async () => ({ kind: 'present' }));
     const error = jest.fn();
     const newConnections = { restore } as unknown as NewConnectionDatastore;
-    const unused = { tokens: {} as never, grants: {} as never, revocations: {} as never };
+    const unused = { tokens: {} as never, grants: {} as never };
     const restorer = new NewConnectionRestorer({ ...unused, newConnections, clock, logger: { error } as never });
     return { restorer, restore, clock, error };
   }

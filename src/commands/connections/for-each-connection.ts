@@ -42,8 +42,8 @@ export async function forEachConnection(
     let done = 0;
     let outcome: WorkOutcome = 'skipped';
     for await (const connection of connectionList.listAll(filter)) {
-      if (interrupted.aborted || failedCompanies.isProviderDown()) return { total, done, faulty };
       if (outcome !== 'skipped') await clock.sleep(PAUSE_MS, interrupted);
+      if (interrupted.aborted || failedCompanies.isProviderDown()) return { total, done, faulty };
       outcome = await workUnlessFaulty(connection);
       if (outcome === 'provider_down') failedCompanies.add(connection.realmId);
       else if (outcome === 'done') failedCompanies.clear();
