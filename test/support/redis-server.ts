@@ -43,9 +43,10 @@ export async function startRedis(...options: string[]): Promise<RedisServer> {
     },
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
-    command: (text) => {
-      const isClosed = (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET'; // since its role has changed
-      return send(port, text).catch((error) => (isClosed(error) ? send(port, text) : Promise.reject(error)));
+    command: async (text) => {
+      let response: string | undefined;
+      while (response === undefined) response = await send(port, text);
+      return response;
     },
     close: () => redis.kill(),
   };
@@ -53,13 +54,17 @@ export async function startRedis(...options: string[]): Promise<RedisServer> {
   return redis;
 }
 
-async function send(port: number, text: string): Promise<string> {
+/** Resolves with undefined if the server closes the connection instead: its role has changed, or a Sentinel has changed it. */
+async function send(port: number, text: string): Promise<string | undefined> {
   const socket = connect(port, '127.0.0.1');
   try {
     await once(socket, 'connect');
     socket.write(`${text}\r\n`);
-    return String((await once(socket, 'data'))[0]);
+    for await (const response of socket) return String(response);
+  } catch (error) {
+    if (!['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   } finally {
     socket.destroy();
   }
+  return undefined;
 }
