@@ -2,6 +2,7 @@ import type { Connection } from '../../models/connection.ts';
 import type { ConnectionFilter } from '../../models/connection-list.ts';
 import { toConnectionFault } from '../../services/connection-fault.ts';
 import { FailedCompanies } from '../../services/failed-companies.ts';
+import type { Clock } from '../../utils/clock.ts';
 import { withProgressBar } from '../progress-bar.ts';
 import type { OperatorServices } from './resources.ts';
 
@@ -16,13 +17,17 @@ const PAUSE_MS = 300;
  */
 export type WorkOutcome = 'done' | 'skipped' | 'provider_down';
 
+interface Services extends Pick<OperatorServices, 'connectionList' | 'interrupted'> {
+  clock: Pick<Clock, 'sleep'>;
+}
+
 /**
  * Works on the listed connections, one after the other, at a rate that does not burden the provider. Stops early if the
  * user interrupts it or the provider is down. Returns how many there were, on how many it worked, and which of these it
  * could not work on, with their faults.
  */
 export async function forEachConnection(
-  { connectionList, clock, interrupted }: OperatorServices,
+  { connectionList, clock, interrupted }: Services,
   filter: ConnectionFilter & { system: string },
   work: (connection: Connection) => Promise<WorkOutcome>,
 ): Promise<{ total: number; done: number; faulty: string[] }> {
