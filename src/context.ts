@@ -134,7 +134,7 @@ export function buildServices(dependencies: ServiceDependencies) {
     ...shared,
     grants,
     pending: revocations,
-    isSettled: () => failover.isSettled,
+    isRestored: () => failover.isRestored,
   });
   const cooldown = new RefreshCooldown(clock);
   const leases = new RefreshLeases({ refreshes, backgroundTasks, clock });

@@ -3,11 +3,11 @@ import type { BackgroundTasks } from '../utils/background-tasks.ts';
 import type { Clock } from '../utils/clock.ts';
 import { retry } from '../utils/retry.ts';
 import type { NewConnectionRestorer } from './new-connection-restorer.ts';
-import { MAX_SETTLE_MS, SETTLE_MS } from './refresh-policy.ts';
+import { MAX_RESTORE_MS, RESTORE_MS } from './refresh-policy.ts';
 import type { RefreshSaver } from './refresh-saver.ts';
 
 /** How long a connection that is missing may take to be restored by another process, before it is looked for again. */
-const MISSING_PAUSE_MS = SETTLE_MS / 2;
+const MISSING_PAUSE_MS = RESTORE_MS / 2;
 
 interface Dependencies {
   newConnections: NewConnectionRestorer;
@@ -43,8 +43,8 @@ export class FailoverRestorer {
   }
 
   /** False while the database may lack responses that were saved before a failover: no token may be sent. */
-  get isSettled(): boolean {
-    return this.sinceFailoverMs >= (this.isRestoring ? MAX_SETTLE_MS : SETTLE_MS);
+  get isRestored(): boolean {
+    return this.sinceFailoverMs >= (this.isRestoring ? MAX_RESTORE_MS : RESTORE_MS);
   }
 
   stop(): void {
@@ -53,7 +53,7 @@ export class FailoverRestorer {
 
   onOtherServer(): void {
     const event = 'database.other_server';
-    if (this.isSettled) this.logger.warn({ event }, event); // once, although an address may lead to both for a while
+    if (this.isRestored) this.logger.warn({ event }, event); // once, although an address may lead to both for a while
     this.failovers += 1;
     this.failedOverAtMs = this.clock.monotonicMs();
     if (!this.isRestoring) void this.backgroundTasks.run(this.restore());
@@ -78,7 +78,7 @@ export class FailoverRestorer {
 
   /** Waits until other processes may have restored more. False if they had the time that they get. */
   private async waitForOthers(): Promise<boolean> {
-    if (this.isStopping || this.sinceFailoverMs >= SETTLE_MS) return false;
+    if (this.isStopping || this.sinceFailoverMs >= RESTORE_MS) return false;
     await this.clock.sleep(MISSING_PAUSE_MS);
     return true;
   }

@@ -42,7 +42,7 @@ interface Dependencies {
   pending: PendingRevocationDatastore;
   cipher: TokenCipher;
   /** False while a failover of the database may have lost connections that are still to be stored again. */
-  isSettled: () => boolean;
+  isRestored: () => boolean;
   clock: Clock;
   logger: Logger;
 }
@@ -54,7 +54,7 @@ export class GrantRevoker {
   private readonly grants: PendingGrantDatastore;
   private readonly pending: PendingRevocationDatastore;
   private readonly cipher: TokenCipher;
-  private readonly isSettled: () => boolean;
+  private readonly isRestored: () => boolean;
   private readonly clock: Clock;
   private readonly logger: Logger;
 
@@ -64,7 +64,7 @@ export class GrantRevoker {
     this.grants = dependencies.grants;
     this.pending = dependencies.pending;
     this.cipher = dependencies.cipher;
-    this.isSettled = dependencies.isSettled;
+    this.isRestored = dependencies.isRestored;
     this.clock = dependencies.clock;
     this.logger = dependencies.logger;
   }
@@ -126,7 +126,7 @@ export class GrantRevoker {
       this.log('info', 'grant.revocation.not_needed', revocation); // revoking one grant can end all of a company's
       return 'not_needed';
     }
-    if (isBeingConnected || !this.isSettled()) {
+    if (isBeingConnected || !this.isRestored()) {
       this.log('info', 'grant.revocation.deferred', revocation);
       return 'deferred';
     }

@@ -76,7 +76,7 @@ export class NewConnectionRestorer {
     if (restoration.kind !== 'restored') return;
     this.log('warn', 'connect.restored', stored);
     logEvent(this.logger, restoration.ended.event);
-    // A revocation that was recorded again is left to the worker: the failover has not settled.
+    // A revocation that was recorded again is left to the worker: the database is not restored yet.
   }
 
   /** Has the worker revoke the grant of a connection that is not stored again. */

@@ -21,7 +21,7 @@ import type { ConnectionChanges, RevocationAttempt } from './connection-changes.
 import type { FailoverRestorer } from './failover-restorer.ts';
 import type { GrantCompleter } from './grant-completer.ts';
 import type { NewConnectionRestorer } from './new-connection-restorer.ts';
-import { SETTLE_MS } from './refresh-policy.ts';
+import { RESTORE_MS } from './refresh-policy.ts';
 
 /** What connect returns: where the browser goes, and the secret that it brings back. */
 interface StartedFlow {
@@ -157,7 +157,7 @@ export class OAuthService {
   private async end(key: ConnectionKey, actor: string): Promise<Disconnection | undefined> {
     for (const grant of await this.grants.listReceived(key)) await this.completer.abandon(grant); // would be connected later
     const ended = await this.tokens.disconnect(key, actor);
-    if (!ended && !this.failover.isSettled) throw notRestoredYet();
+    if (!ended && !this.failover.isRestored) throw notRestoredYet();
     this.newConnections.forget(key);
     return ended && { revocation: await this.changes.finish(key.system, ended) };
   }
@@ -165,5 +165,5 @@ export class OAuthService {
 
 /** After a failover of the database, a process may still store a connection again that the new server lacks. */
 function notRestoredYet(): AppError {
-  return new AppError('service_unavailable', { retryAfterSeconds: SETTLE_MS / 1_000 });
+  return new AppError('service_unavailable', { retryAfterSeconds: RESTORE_MS / 1_000 });
 }

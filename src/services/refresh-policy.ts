@@ -10,9 +10,9 @@ export const TAKEOVER_PAUSE_MS = 6_000;
  * Time after a failover of the database in which nothing is refreshed, so that every process can write back what the new
  * server lacks: one that waits for a server that is gone notices it after the session's limit for a statement.
  */
-export const SETTLE_MS = 6_000;
+export const RESTORE_MS = 6_000;
 /** The longest time after a failover in which nothing is refreshed, even if a row could not be written back. */
-export const MAX_SETTLE_MS = 60_000;
+export const MAX_RESTORE_MS = 60_000;
 /** How long a lease under which nothing was sent is looked for at least, in case its acquiring write takes effect late. */
 export const ABANDON_MS = 10_000;
 /** Leases of other processes that are observed at once; beyond that, observation begins anew. */

@@ -92,7 +92,7 @@ export class TokenRefresher {
     const leaseMs = this.leaseMs(seen);
     const deadline = this.clock.monotonicMs() + leaseMs + policy.TAKEOVER_PAUSE_MS + policy.SAVE_MS;
     for (let round = 1; this.clock.monotonicMs() < deadline; round += 1) {
-      if (!this.failover.isSettled) {
+      if (!this.failover.isRestored) {
         await this.clock.sleep(policy.pollMs(round, this.clock));
         continue;
       }
@@ -163,7 +163,7 @@ export class TokenRefresher {
     { maySend }: Lease,
   ): Promise<TokenSet | ProviderError> {
     try {
-      return await this.strategies.get(system).refresh(refreshToken, () => maySend() && this.failover.isSettled);
+      return await this.strategies.get(system).refresh(refreshToken, () => maySend() && this.failover.isRestored);
     } catch (error) {
       if (isProviderError(error)) return error;
       throw error;

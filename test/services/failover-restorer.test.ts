@@ -4,7 +4,7 @@ import type { OAuthTokenRow } from '../../src/db/tables.ts';
 import type { ActiveConnection } from '../../src/models/connection.ts';
 import { FailoverRestorer } from '../../src/services/failover-restorer.ts';
 import type { NewConnectionRestorer } from '../../src/services/new-connection-restorer.ts';
-import { MAX_SETTLE_MS, SETTLE_MS } from '../../src/services/refresh-policy.ts';
+import { MAX_RESTORE_MS, RESTORE_MS } from '../../src/services/refresh-policy.ts';
 import type { RefreshResult } from '../../src/services/refresh-result.ts';
 import type { RefreshSaver } from '../../src/services/refresh-saver.ts';
 import { BackgroundTasks } from '../../src/utils/background-tasks.ts';
@@ -27,7 +27,7 @@ describeEachDatabase('after a failover of the database that lost the last commit
     const refreshing = refresh('restored', other);
     failOver(harness.home);
     await until(async () => (await harness.row('restored')).generation === 1);
-    harness.clock.advance(SETTLE_MS);
+    harness.clock.advance(RESTORE_MS);
     expect(await refreshing).toMatchObject({ outcome: 'current', connection: { generation: 1 } });
     expect(harness.refreshes()).toBe(1); // the old token was not sent
     expect(await storedToken('restored')).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
@@ -49,7 +49,7 @@ describeEachDatabase('after a failover of the database that lost the last commit
       await Promise.all([harness.home, other].map(({ backgroundTasks }) => backgroundTasks.drain()));
       expect(await harness.row(way)).toMatchObject({ generation: 2 });
       expect(await storedToken(way)).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
-      harness.clock.advance(SETTLE_MS);
+      harness.clock.advance(RESTORE_MS);
     },
   );
 
@@ -65,7 +65,7 @@ describeEachDatabase('after a failover of the database that lost the last commit
     for (const organization of organizations) {
       expect(await harness.row(organization)).toMatchObject({ generation: 1 });
     }
-    harness.clock.advance(SETTLE_MS);
+    harness.clock.advance(RESTORE_MS);
   });
 
   it('saves a response that arrives after the failover', async () => {
@@ -96,7 +96,7 @@ describeEachDatabase('after a failover of the database that lost the last commit
     await harness.home.backgroundTasks.drain();
     expect(await harness.row('revived')).toMatchObject({ is_active: 1 });
     expect(await storedToken('revived')).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
-    harness.clock.advance(SETTLE_MS);
+    harness.clock.advance(RESTORE_MS);
   });
 
   it('leaves a row alone that has changed since', async () => {
@@ -107,7 +107,7 @@ describeEachDatabase('after a failover of the database that lost the last commit
     failOver(harness.home);
     await harness.home.backgroundTasks.drain();
     expect(await harness.row('changed')).toEqual(row);
-    harness.clock.advance(SETTLE_MS);
+    harness.clock.advance(RESTORE_MS);
   });
 
   it('sends no token if it notices the failover when it has the lease', async () => {
@@ -122,7 +122,7 @@ describeEachDatabase('after a failover of the database that lost the last commit
     expect(await refresh('leased')).toMatchObject({ outcome: 'deferred' });
     expect(harness.refreshes()).toBe(0);
     await until(async () => (await harness.row('leased')).refresh_lease_owner === null);
-    harness.clock.advance(SETTLE_MS);
+    harness.clock.advance(RESTORE_MS);
     expect(await refresh('leased')).toMatchObject({ outcome: 'current', connection: { generation: 1 } });
   });
 
@@ -182,16 +182,16 @@ it('refreshes again after a minute, even if a row cannot be written back', () =>
     logger: { warn: () => undefined } as never,
   });
   failover.onOtherServer();
-  nowMs = MAX_SETTLE_MS - 1;
-  expect(failover.isSettled).toBe(false);
-  nowMs = MAX_SETTLE_MS;
-  expect(failover.isSettled).toBe(true);
+  nowMs = MAX_RESTORE_MS - 1;
+  expect(failover.isRestored).toBe(false);
+  nowMs = MAX_RESTORE_MS;
+  expect(failover.isRestored).toBe(true);
 });
 
 it('restores everything again if another failover happens meanwhile, and logs both as one', async () => {
   const restoreAll = jest.fn(async () => {
     if (restoreAll.mock.calls.length === 1) failover.onOtherServer();
-    expect(failover.isSettled).toBe(false);
+    expect(failover.isRestored).toBe(false);
     return 0;
   });
   let nowMs = 0;
@@ -204,14 +204,14 @@ it('restores everything again if another failover happens meanwhile, and logs bo
     clock: { monotonicMs: () => nowMs } as never,
     logger: { warn } as never,
   });
-  expect(failover.isSettled).toBe(true);
+  expect(failover.isRestored).toBe(true);
   failover.onOtherServer();
   await backgroundTasks.drain();
   expect(restoreAll).toHaveBeenCalledTimes(2);
-  nowMs = SETTLE_MS - 1;
-  expect(failover.isSettled).toBe(false);
-  nowMs = SETTLE_MS;
-  expect(failover.isSettled).toBe(true);
+  nowMs = RESTORE_MS - 1;
+  expect(failover.isRestored).toBe(false);
+  nowMs = RESTORE_MS;
+  expect(failover.isRestored).toBe(true);
   expect(warn).toHaveBeenCalledTimes(1);
   failover.onOtherServer();
   expect(warn).toHaveBeenCalledTimes(2);

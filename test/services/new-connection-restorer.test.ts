@@ -4,7 +4,7 @@ import type { Context } from '../../src/context.ts';
 import type { NewConnectionDatastore, StoredConnection } from '../../src/datastores/new-connection-datastore.ts';
 import type { ActiveConnection, RealmId } from '../../src/models/connection.ts';
 import { NewConnectionRestorer } from '../../src/services/new-connection-restorer.ts';
-import { SETTLE_MS } from '../../src/services/refresh-policy.ts';
+import { RESTORE_MS } from '../../src/services/refresh-policy.ts';
 import { describeEachDatabase } from '../support/databases.ts';
 import { HOURS, MINUTES, SECONDS, useHarness } from '../support/harness.ts';
 import { stopReplication } from '../support/lost-commits.ts';
@@ -78,9 +78,9 @@ describeEachDatabase('a new connection whose commit a failover of the database l
       }
       notice(connecting);
       await until(async () => (await harness.rows('acme')).length === 1);
-      if (refreshing === other) harness.clock.advance(SETTLE_MS / 2);
+      if (refreshing === other) harness.clock.advance(RESTORE_MS / 2);
       await until(async () => (await harness.row('acme')).generation === 1);
-      harness.clock.advance(SETTLE_MS);
+      harness.clock.advance(RESTORE_MS);
       const connection = await find('acme');
       const stored = harness.home.cipher.decryptRefreshToken(connection, connection.tokens);
       expect(stored).toBe(harness.simulator.grantFor('1')?.refreshToken);
@@ -181,7 +181,7 @@ describeEachDatabase('a new connection whose commit a failover of the database l
     });
     find.mockRestore();
     await harness.home.backgroundTasks.drain();
-    harness.clock.advance(SETTLE_MS);
+    harness.clock.advance(RESTORE_MS);
     expect(await status(harness.service, 'acme')).toMatchObject({ connected: true });
     expect(await harness.home.oauthService.disconnect(key, 'billing')).toMatchObject({ revocation: 'revoked' });
     expect(harness.simulator.grantFor('1')?.revoked).toBe(true);
@@ -278,7 +278,7 @@ describeEachDatabase('a new connection whose commit a failover of the database l
   async function failOver(): Promise<void> {
     notice(harness.home);
     await harness.home.backgroundTasks.drain();
-    harness.clock.advance(SETTLE_MS);
+    harness.clock.advance(RESTORE_MS);
   }
 
   function notice({ session: { servers } }: Context): void {

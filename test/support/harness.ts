@@ -103,7 +103,7 @@ export class Harness {
   }
 
   /** After each test: nothing of it continues in the next. */
-  async settle(): Promise<void> {
+  async finish(): Promise<void> {
     for (const { backgroundTasks } of [this.home, ...this.replicas]) await backgroundTasks.drain();
     for (const secret of secretsOfCalls(this.simulator.calls, this.simulator)) this.secrets.add(secret);
     if (!this.options.isolated) return;
@@ -277,7 +277,7 @@ export function useHarness(createDatabase: CreateDatabase, options: HarnessOptio
   const harness = new Harness(options);
   beforeAll(() => harness.open(createDatabase));
   beforeEach(() => harness.reset());
-  afterEach(() => harness.settle());
+  afterEach(() => harness.finish());
   afterAll(async () => {
     await harness.close();
     expect(harness.logs.filter((line) => TOKENS.test(line))).toEqual([]);
