@@ -64,10 +64,10 @@ export class OAuthTokenDatastore {
     return this.session.query((db) => this.selectCurrent(db, key));
   }
 
-  /** True if there is a row of this ID, current or not. */
-  async exists(tokenId: string): Promise<boolean> {
-    const row = await this.session.query((db) => db('oauth_tokens').where('token_id', tokenId).first('token_id'));
-    return row !== undefined;
+  /** Returns the generation of the row of this ID, current or not, or undefined if there is none. */
+  async findGeneration(tokenId: string): Promise<number | undefined> {
+    const row = await this.session.query((db) => db('oauth_tokens').where('token_id', tokenId).first('generation'));
+    return row?.generation;
   }
 
   /**

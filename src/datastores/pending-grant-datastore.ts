@@ -88,16 +88,16 @@ export class PendingGrantDatastore {
     });
   }
 
-  /** Makes a grant the organization's connection. @param endsIfSuperseded ends it if the connection changed since */
+  /** Makes a grant the organization's connection. @param endsIfSuperseded whether it ends if the connection changed since */
   async move(
     grant: PendingGrant,
     connection: NewConnection,
-    options: { actor: string; nextMaintenanceAt: Date; endsIfSuperseded: boolean },
+    options: { actor: string; nextMaintenanceAt: Date; endsIfSuperseded: () => boolean },
   ): Promise<Move> {
     return this.session.transaction(async (trx) => {
       const row = await trx('pending_grants').where({ token_id: grant.tokenId, phase: grant.phase }).first();
       if (!row) return { kind: 'gone' };
-      if (options.endsIfSuperseded && (await this.tokens.hasChangedSince(trx, grant, grant.createdAt))) {
+      if (options.endsIfSuperseded() && (await this.tokens.hasChangedSince(trx, grant, grant.createdAt))) {
         return { kind: 'superseded' };
       }
       if (grant.link && !(await this.states.consumeLink(trx, grant.link))) return { kind: 'link_consumed' };

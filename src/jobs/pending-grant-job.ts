@@ -70,7 +70,9 @@ export class PendingGrantJob implements Job<PendingGrant> {
   private async process(grant: PendingGrant): Promise<JobOutcome> {
     switch (grant.phase) {
       case 'received':
-        await this.completer.complete(grant, await this.completer.verifyCompany(grant), { endsIfSuperseded: true });
+        await this.completer.complete(grant, await this.completer.verifyCompany(grant), {
+          endsIfSuperseded: () => true,
+        });
         return 'done';
       case 'unconfirmed':
         await this.completer.expire(grant);

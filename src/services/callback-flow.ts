@@ -103,7 +103,7 @@ export class CallbackFlow {
     try {
       if ('error' in parameters) return await this.recordDecline(state, parameters.error);
       if (state.link && (await this.consumedStates.isConsumed(state.link))) throw linkRejected();
-      return await this.receiver.receive(state, await this.exchangeCode(state, parameters));
+      return await this.receiver.receive(state, () => this.exchangeCode(state, parameters));
     } catch (error) {
       await this.failures.end(state, error);
       throw error;

@@ -94,12 +94,12 @@ export class GrantCompleter {
 
   /**
    * Completes a received grant according to its company. Returns undefined if neither the grant nor its outcome is stored.
-   * @param endsIfSuperseded ends the grant if the organization's connection changed since it was received
+   * @param endsIfSuperseded whether the grant ends if the organization's connection changed since its callback
    */
   async complete(
     received: PendingGrant,
     check: CompanyCheck,
-    { endsIfSuperseded }: { endsIfSuperseded: boolean },
+    { endsIfSuperseded }: { endsIfSuperseded: () => boolean },
   ): Promise<CallbackOutcome | undefined> {
     if (check.kind === 'mismatch') {
       // Nothing is revoked: whose grant this is, and who else uses it, is unknown.
@@ -127,7 +127,7 @@ export class GrantCompleter {
 
   /** Makes a confirmed grant the organization's connection. False if it was confirmed or ended before. */
   async confirm(grant: PendingGrant, actor: string): Promise<boolean> {
-    const moved = await this.connect(grant, { actor, endsIfSuperseded: false });
+    const moved = await this.connect(grant, { actor, endsIfSuperseded: () => false });
     if (moved === 'link_consumed') {
       await this.end(grant, { code: 'unauthorized', type: 'connect_failed', isRevoked: true });
     }
@@ -156,7 +156,7 @@ export class GrantCompleter {
 
   private async connect(
     grant: PendingGrant,
-    { actor, endsIfSuperseded }: { actor: string; endsIfSuperseded: boolean },
+    { actor, endsIfSuperseded }: { actor: string; endsIfSuperseded: () => boolean },
   ): Promise<Move['kind']> {
     const { system, realmId, stateId, link } = grant;
     this.cipher.verify(grant, grant.tokens); // what cannot be used must not replace what can

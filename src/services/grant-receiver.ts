@@ -17,7 +17,7 @@ import type { GrantRevoker } from './grant-revoker.ts';
 
 /** How long a process has a grant that it received for itself: longer than the rest of a callback takes. */
 const CLAIM_MS = 2 * 60_000;
-/** A callback takes no more than this beyond its request for the company, unless something delays it. */
+/** Neither the exchange of a code nor what follows takes more than this beyond its call to the provider, unless delayed. */
 const LATE_MS = 2_000;
 
 interface Dependencies {
@@ -60,18 +60,21 @@ export class GrantReceiver {
   }
 
   /**
-   * Stores and completes a grant. Returns undefined if the database is unavailable for longer than one call to the
-   * provider may take: the work then continues in the background.
-   * @throws AppError `service_unavailable` if the grant could not be stored
+   * Stores and completes the grant that a code is exchanged for. Returns undefined if the database is unavailable for
+   * longer than one call to the provider may take: the work then continues in the background.
+   * @throws AppError of `exchangeCode`; `service_unavailable` if the grant could not be stored
    */
-  async receive(state: OAuthState, granted: NewGrant): Promise<CallbackOutcome | undefined> {
-    const grant = this.toPendingGrant(state, granted);
+  async receive(state: OAuthState, exchangeCode: () => Promise<NewGrant>): Promise<CallbackOutcome | undefined> {
+    const createdAt = this.clock.now(); // before the exchange, which can be delayed: what the user does meanwhile is newer
+    const stopwatch = new Stopwatch(this.clock);
+    const grant = this.toPendingGrant(state, await exchangeCode(), createdAt);
+    const wasLate = this.isLate(grant, stopwatch);
     return new Promise((resolve, reject) => {
       const work = new Work(() => {
         this.log('connect.grant_kept', grant, {});
         resolve(undefined);
       });
-      this.backgroundTasks.run(this.storeAndComplete(grant, work)).then(resolve, reject);
+      this.backgroundTasks.run(this.storeAndComplete(grant, work, wasLate)).then(resolve, reject);
     });
   }
 
@@ -80,12 +83,16 @@ export class GrantReceiver {
     this.isStopping = true;
   }
 
-  private async storeAndComplete(grant: PendingGrant, work: Work): Promise<CallbackOutcome | undefined> {
+  private async storeAndComplete(
+    grant: PendingGrant,
+    work: Work,
+    wasLate: boolean,
+  ): Promise<CallbackOutcome | undefined> {
     const stopwatch = new Stopwatch(this.clock);
     await this.store(grant, work);
     const check = await this.completer.verifyCompany(grant);
     // The process was paused, or the database was slow: the user may have done something else since.
-    const isLate = () => work.isDeferred || stopwatch.elapsedMs() >= this.timeoutMs(grant) + LATE_MS;
+    const isLate = () => wasLate || work.isDeferred || this.isLate(grant, stopwatch);
     let outcome = await this.complete(grant, check, work, isLate);
     if (outcome === undefined) {
       await this.store(grant, work); // a failover of the database may have lost it
@@ -101,9 +108,7 @@ export class GrantReceiver {
     endsIfSuperseded: () => boolean,
   ): Promise<CallbackOutcome | 'left_to_worker' | undefined> {
     try {
-      return await this.persist(grant, work, () =>
-        this.completer.complete(grant, check, { endsIfSuperseded: endsIfSuperseded() }),
-      );
+      return await this.persist(grant, work, () => this.completer.complete(grant, check, { endsIfSuperseded }));
     } catch (err) {
       if (!hasCode(err, 'service_unavailable')) throw err;
       this.log('connect.grant_left_to_worker', grant, { err });
@@ -140,15 +145,18 @@ export class GrantReceiver {
     return retry(write, { clock: this.clock, isRetryable });
   }
 
+  private isLate(grant: PendingGrant, stopwatch: Stopwatch): boolean {
+    return stopwatch.elapsedMs() >= this.timeoutMs(grant) + LATE_MS;
+  }
+
   /** How long one call to the provider may take. */
   private timeoutMs({ system }: PendingGrant): number {
     return this.strategies.get(system).profile.timeoutMs;
   }
 
-  private toPendingGrant(state: OAuthState, { realmId, tokens }: NewGrant): PendingGrant {
+  private toPendingGrant(state: OAuthState, { realmId, tokens }: NewGrant, createdAt: Date): PendingGrant {
     const { organizationId, system, id: stateId, actor, pinnedRealmId, link } = state;
     const owner = { tokenId: randomUUID(), organizationId, system, realmId };
-    const now = this.clock.now();
     return {
       ...owner,
       tokens: this.cipher.encryptTokens(owner, withStoredExpiry(tokens, { isTimeCertain: isTimeCertain(this.clock) })),
@@ -161,8 +169,8 @@ export class GrantReceiver {
       companyName: undefined,
       verifiedAt: undefined,
       confirmableUntil: undefined,
-      nextAttemptAt: now,
-      createdAt: now,
+      nextAttemptAt: createdAt,
+      createdAt,
     };
   }
 

@@ -44,9 +44,15 @@ export class NewConnectionRestorer {
     this.remembered.set(keyOf(committed.connection), { ...committed, storedAt: this.clock.now() });
   }
 
-  /** Forgets an organization's connection, which was disconnected. */
-  forget(key: ConnectionKey): void {
-    this.remembered.delete(keyOf(key));
+  /**
+   * Forgets an organization's connection, which was disconnected, but for one that a failover has lost if the connection
+   * before it was disconnected instead: its grant is still to be ended.
+   * @param endedTokenId the connection that was disconnected; absent if there was none
+   */
+  forget(key: ConnectionKey, endedTokenId: string | undefined): void {
+    const remembered = this.remembered.get(keyOf(key));
+    if (endedTokenId === undefined || endedTokenId === remembered?.connection.tokenId)
+      this.remembered.delete(keyOf(key));
   }
 
   /** Stores every remembered connection again that was lost. Waits for the database for as long as it takes. */
@@ -83,7 +89,7 @@ export class NewConnectionRestorer {
   private async endOrphaned(stored: StoredConnection): Promise<void> {
     const { connection } = stored;
     await this.grants.recordOrphaned(connection);
-    if (this.remembered.get(keyOf(connection)) === stored) this.forget(connection);
+    if (this.remembered.get(keyOf(connection)) === stored) this.forget(connection, connection.tokenId);
     this.log('warn', 'connect.not_restored', stored);
   }
 

@@ -158,7 +158,7 @@ export class OAuthService {
     for (const grant of await this.grants.listReceived(key)) await this.completer.abandon(grant); // would be connected later
     const ended = await this.tokens.disconnect(key, actor);
     if (!ended && !this.failover.isRestored) throw notRestoredYet();
-    this.newConnections.forget(key);
+    this.newConnections.forget(key, ended?.endedTokenId);
     return ended && { revocation: await this.changes.finish(key.system, ended) };
   }
 }

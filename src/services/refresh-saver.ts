@@ -28,7 +28,7 @@ type Named = ConnectionKey & Pick<Connection, 'realmId'>;
 
 interface Remembered {
   tokenId: string;
-  connection: Named;
+  connection: Named & Pick<Connection, 'lastVerifiedAt'>;
   /** The generation that the save created. */
   generation: number;
   refreshed: RefreshedTokens;
@@ -124,7 +124,9 @@ export class RefreshSaver {
       const restoreFound = async () => this.restore(await this.tokens.findCurrent(connection), newest);
       const current = await this.retry(connection, restoreFound);
       if (current?.tokenId === tokenId) return;
-      if (!(await this.retry(connection, () => this.tokens.exists(tokenId)))) missing += 1;
+      const ended = await this.retry(connection, () => this.tokens.findGeneration(tokenId));
+      if (ended === undefined) missing += 1;
+      else if (ended <= newest.generation && current?.realmId !== connection.realmId) await this.endLost(newest);
     });
     return missing;
   }
@@ -140,6 +142,17 @@ export class RefreshSaver {
     // Recorded first: without the database it is unknown who else uses the company.
     const revocation = await this.retry(connection, () => this.grants.recordOrphaned(connection));
     if (revocation) await this.revoker.revoke(revocation);
+  }
+
+  /** Has the worker revoke the newest token of a connection that was ended with an older one. */
+  private async endLost(newest: Remembered): Promise<void> {
+    const { tokenId, connection, refreshed } = newest;
+    await this.retry(connection, () =>
+      this.grants.recordOrphaned({ ...connection, tokenId, tokens: refreshed.tokens }),
+    );
+    this.remembered.delete(tokenId);
+    const event = 'token.refresh.not_restored';
+    this.logger.warn({ event, organization_id: connection.organizationId, realm_id: connection.realmId }, event);
   }
 
   private async restore(connection: Connection | undefined, newest: Remembered): Promise<Connection | undefined> {
@@ -185,8 +198,8 @@ export class RefreshSaver {
   }
 
   private remember(connection: Connection, refreshed: RefreshedTokens): void {
-    const { tokenId, organizationId, system, realmId, generation } = connection;
-    const named = { organizationId, system, realmId };
+    const { tokenId, organizationId, system, realmId, lastVerifiedAt, generation } = connection;
+    const named = { organizationId, system, realmId, lastVerifiedAt };
     this.remembered.set(tokenId, { tokenId, connection: named, generation, refreshed });
   }
 }

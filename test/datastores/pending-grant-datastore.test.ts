@@ -116,7 +116,7 @@ describeEachDatabase('PendingGrantDatastore', (createDatabase) => {
       lastVerifiedAt: harness.clock.now(),
     };
     const nextMaintenanceAt = inMinutes(24 * 60);
-    return grants().move(grant, connection, { actor: 'browser', nextMaintenanceAt, endsIfSuperseded: false });
+    return grants().move(grant, connection, { actor: 'browser', nextMaintenanceAt, endsIfSuperseded: () => false });
   }
 
   function inMinutes(minutes: number): Date {

@@ -291,6 +291,11 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     title: 'does not replace the connection that was made while its process was paused',
   },
   {
+    fault: 'a process is paused while it exchanges a code, while its user connects another company or disconnects',
+    file: 'test/services/grant-receiver.test.ts',
+    title: 'does not undo what its user did while its process was paused, before it had the response to the code: %s',
+  },
+  {
     fault: 'a failover loses a grant that is being completed',
     file: 'test/services/grant-receiver.test.ts',
     title: 'is stored again if a failover of the database has lost it',
@@ -321,6 +326,16 @@ export const COVERED_BY_TESTS: CoveredFault[] = [
     fault: 'a failover loses a response that had revived a lost connection',
     file: 'test/services/failover-restorer.test.ts',
     title: 'writes a response back that had revived a lost connection',
+  },
+  {
+    fault: 'a user disconnects a connection whose newest response a failover has lost',
+    file: 'test/services/failover-restorer.test.ts',
+    title: 'has the newest token revoked of a connection that was disconnected with an older one',
+  },
+  {
+    fault: 'a user disconnects the connection before a new one that a failover has lost',
+    file: 'test/services/new-connection-restorer.test.ts',
+    title: 'does not come back if the connection before it was disconnected since, by %s process',
   },
   {
     fault: 'an organization is erased while another process refreshes its connection',

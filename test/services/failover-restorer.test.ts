@@ -9,7 +9,7 @@ import type { RefreshResult } from '../../src/services/refresh-result.ts';
 import type { RefreshSaver } from '../../src/services/refresh-saver.ts';
 import { BackgroundTasks } from '../../src/utils/background-tasks.ts';
 import { describeEachDatabase } from '../support/databases.ts';
-import { useHarness } from '../support/harness.ts';
+import { MINUTES, useHarness } from '../support/harness.ts';
 import { written } from '../support/rows.ts';
 import { until } from '../support/until.ts';
 
@@ -110,6 +110,35 @@ describeEachDatabase('after a failover of the database that lost the last commit
     harness.clock.advance(RESTORE_MS);
   });
 
+  it('has the newest token revoked of a connection that was disconnected with an older one', async () => {
+    const realmId = await harness.connect('ended');
+    await loseRefresh('ended');
+    const other = await harness.replica();
+    failOver(other); // so that it does not revoke the older token at once
+    await other.oauthService.disconnect(harness.key('ended'), 'billing');
+    const newest = harness.simulator.grantFor(realmId)?.refreshToken;
+    expect(await tokensToRevoke()).not.toContain(newest);
+    for (let failovers = 0; failovers < 2; failovers += 1) {
+      failOver(harness.home);
+      await harness.home.backgroundTasks.drain();
+      expect((await tokensToRevoke()).filter((token) => token === newest)).toHaveLength(1);
+    }
+    harness.clock.advance(RESTORE_MS);
+    await harness.runWorker(5 * MINUTES, 1 * MINUTES);
+    expect([await tokensToRevoke(), harness.simulator.grantFor(realmId)?.revoked]).toEqual([[], true]);
+  });
+
+  it('has no token revoked if the same company was connected again since', async () => {
+    const realmId = await harness.connect('again');
+    await loseRefresh('again');
+    await harness.connect('again', realmId);
+    failOver(harness.home);
+    await harness.home.backgroundTasks.drain();
+    expect(await tokensToRevoke()).toEqual([]);
+    harness.clock.advance(RESTORE_MS);
+    expect(await harness.use('again')).toBe(200);
+  });
+
   it('sends no token if it notices the failover when it has the lease', async () => {
     await harness.connect('leased');
     const { refreshes } = harness.home;
@@ -148,6 +177,11 @@ describeEachDatabase('after a failover of the database that lost the last commit
       .knex('oauth_tokens')
       .where('token_id', row.token_id)
       .update(written(row) as object);
+  }
+
+  async function tokensToRevoke(): Promise<string[]> {
+    const rows = await harness.knex('pending_revocations').select('refresh_token');
+    return rows.map((row) => harness.home.cipher.decrypt(row.refresh_token));
   }
 
   async function storedToken(organization: string): Promise<string> {

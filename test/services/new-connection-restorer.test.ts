@@ -129,13 +129,16 @@ describeEachDatabase('a new connection whose commit a failover of the database l
     expect(await harness.rows('acme')).toEqual([]);
   });
 
-  it('does not come back if the connection before it was disconnected since', async () => {
+  it.each([
+    ['its own', async () => harness.home],
+    ['another', () => harness.replica()],
+  ])('does not come back if the connection before it was disconnected since, by %s process', async (_, process) => {
     await harness.connect('acme', '1');
     const loseCommits = await stopReplication(harness.knex);
     await harness.connect('acme', '2');
     await loseCommits();
     harness.clock.advance(1 * SECONDS);
-    await (await harness.replica()).oauthService.disconnect(harness.key('acme'), 'billing');
+    await (await process()).oauthService.disconnect(harness.key('acme'), 'billing');
     await failOver();
     expect(await status(harness.service, 'acme')).toMatchObject({ connected: false });
     await expectRevoked('2');
