@@ -64,10 +64,12 @@ export class OAuthTokenDatastore {
     return this.session.query((db) => this.selectCurrent(db, key));
   }
 
-  /** Returns the generation of the row of this ID, current or not, or undefined if there is none. */
-  async findGeneration(tokenId: string): Promise<number | undefined> {
-    const row = await this.session.query((db) => db('oauth_tokens').where('token_id', tokenId).first('generation'));
-    return row?.generation;
+  /** Finds a row of which only this is of interest: whether it is its organization's current connection, and its generation. */
+  async findVersion(tokenId: string): Promise<{ isCurrent: boolean; generation: number } | undefined> {
+    const row = await this.session.query((db) =>
+      db('oauth_tokens').where('token_id', tokenId).first('current_key', 'generation'),
+    );
+    return row && { isCurrent: row.current_key !== null, generation: row.generation };
   }
 
   /**

@@ -45,14 +45,14 @@ export class NewConnectionRestorer {
   }
 
   /**
-   * Forgets an organization's connection, which was disconnected, but for one that a failover has lost if the connection
-   * before it was disconnected instead: its grant is still to be ended.
-   * @param endedTokenId the connection that was disconnected; absent if there was none
+   * Forgets an organization's connection once it is disconnected. Keeps it if the connection that it had replaced was
+   * disconnected instead: a failover has lost it, and its grant is still to be revoked.
+   * @param endedTokenId the connection that was disconnected; undefined if there was none
    */
   forget(key: ConnectionKey, endedTokenId: string | undefined): void {
     const remembered = this.remembered.get(keyOf(key));
-    if (endedTokenId === undefined || endedTokenId === remembered?.connection.tokenId)
-      this.remembered.delete(keyOf(key));
+    const isLost = endedTokenId !== undefined && endedTokenId === remembered?.replacedTokenId;
+    if (!isLost) this.remembered.delete(keyOf(key));
   }
 
   /** Stores every remembered connection again that was lost. Waits for the database for as long as it takes. */

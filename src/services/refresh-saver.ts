@@ -32,6 +32,8 @@ interface Remembered {
   /** The generation that the save created. */
   generation: number;
   refreshed: RefreshedTokens;
+  /** Whether its grant was recorded for revocation. */
+  isOrphaned?: boolean;
 }
 
 interface Dependencies {
@@ -114,7 +116,7 @@ export class RefreshSaver {
 
   /**
    * Writes every remembered response again whose row is older than it. Waits for the database for as long as it takes.
-   * Returns how many of their connections do not exist: another process may restore one that was new.
+   * Returns how many of their connections were not found: another process may restore one that was new.
    */
   async restoreAll(): Promise<number> {
     this.failover = new Stopwatch(this.clock);
@@ -124,9 +126,11 @@ export class RefreshSaver {
       const restoreFound = async () => this.restore(await this.tokens.findCurrent(connection), newest);
       const current = await this.retry(connection, restoreFound);
       if (current?.tokenId === tokenId) return;
-      const ended = await this.retry(connection, () => this.tokens.findGeneration(tokenId));
-      if (ended === undefined) missing += 1;
-      else if (ended <= newest.generation && current?.realmId !== connection.realmId) await this.endLost(newest);
+      const row = await this.retry(connection, () => this.tokens.findVersion(tokenId));
+      if (!row || row.isCurrent)
+        missing += 1; // current: another process has restored it since the first read
+      else if (row.generation <= newest.generation && current?.realmId !== connection.realmId)
+        await this.endLost(newest);
     });
     return missing;
   }
@@ -147,10 +151,11 @@ export class RefreshSaver {
   /** Has the worker revoke the newest token of a connection that was ended with an older one. */
   private async endLost(newest: Remembered): Promise<void> {
     const { tokenId, connection, refreshed } = newest;
+    if (newest.isOrphaned) return;
     await this.retry(connection, () =>
       this.grants.recordOrphaned({ ...connection, tokenId, tokens: refreshed.tokens }),
     );
-    this.remembered.delete(tokenId);
+    newest.isOrphaned = true; // still remembered: another failover may lose the end of the connection
     const event = 'token.refresh.not_restored';
     this.logger.warn({ event, organization_id: connection.organizationId, realm_id: connection.realmId }, event);
   }

@@ -128,6 +128,38 @@ describeEachDatabase('after a failover of the database that lost the last commit
     expect([await tokensToRevoke(), harness.simulator.grantFor(realmId)?.revoked]).toEqual([[], true]);
   });
 
+  it('saves the newest token if a second failover loses the end of the connection as well', async () => {
+    const realmId = await harness.connect('twice');
+    const before = await harness.row('twice');
+    await loseRefresh('twice');
+    const other = await harness.replica();
+    failOver(other);
+    await other.oauthService.disconnect(harness.key('twice'), 'billing');
+    failOver(harness.home);
+    await harness.home.backgroundTasks.drain();
+    await putBack(before);
+    failOver(harness.home);
+    await harness.home.backgroundTasks.drain();
+    expect(await harness.row('twice')).toMatchObject({ is_active: 1, generation: 1 });
+    expect(await storedToken('twice')).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
+    await harness.knex('pending_revocations').delete();
+    harness.clock.advance(RESTORE_MS);
+  });
+
+  it('writes a response back to a row that another process restores while it looks for it', async () => {
+    const realmId = await harness.connect('found');
+    await loseRefresh('found');
+    jest.spyOn(harness.home.tokens, 'findCurrent').mockResolvedValueOnce(undefined);
+    await until(async () => {
+      failOver(harness.home); // the wait for other processes may take too long for this one
+      await harness.home.backgroundTasks.drain();
+      return (await harness.row('found')).generation === 1;
+    });
+    expect(await storedToken('found')).toBe(harness.simulator.grantFor(realmId)?.refreshToken);
+    expect(await tokensToRevoke()).toEqual([]);
+    harness.clock.advance(RESTORE_MS);
+  });
+
   it('has no token revoked if the same company was connected again since', async () => {
     const realmId = await harness.connect('again');
     await loseRefresh('again');
