@@ -64,7 +64,7 @@ export class OAuthTokenDatastore {
     return this.session.query((db) => this.selectCurrent(db, key));
   }
 
-  /** Finds a row of which only this is of interest: whether it is its organization's current connection, and its generation. */
+  /** Returns a row's generation, and whether it is its organization's current connection; undefined if there is no such row. */
   async findVersion(tokenId: string): Promise<{ isCurrent: boolean; generation: number } | undefined> {
     const row = await this.session.query((db) =>
       db('oauth_tokens').where('token_id', tokenId).first('current_key', 'generation'),

@@ -94,7 +94,7 @@ export class GrantCompleter {
 
   /**
    * Completes a received grant according to its company. Returns undefined if neither the grant nor its outcome is stored.
-   * @param endsIfSuperseded whether the grant ends if the organization's connection changed since its code was about to be exchanged
+   * @param endsIfSuperseded whether the grant ends if the organization's connection changed since the exchange of its code began
    */
   async complete(
     received: PendingGrant,

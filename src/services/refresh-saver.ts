@@ -123,14 +123,15 @@ export class RefreshSaver {
     let missing = 0;
     await this.remembered.forEachWrite(async (newest) => {
       const { connection, tokenId } = newest;
+      const { realmId } = connection;
       const restoreFound = async () => this.restore(await this.tokens.findCurrent(connection), newest);
       const current = await this.retry(connection, restoreFound);
       if (current?.tokenId === tokenId) return;
       const row = await this.retry(connection, () => this.tokens.findVersion(tokenId));
-      if (!row || row.isCurrent)
-        missing += 1; // current: another process has restored it since the first read
-      else if (row.generation <= newest.generation && current?.realmId !== connection.realmId)
-        await this.endLost(newest);
+      // Current: another process has restored it since the first read. It is looked at again.
+      if (!row || row.isCurrent) missing += 1;
+      // The same company's old tokens are not revoked: that could end the new grant.
+      else if (row.generation <= newest.generation && current?.realmId !== realmId) await this.endLost(newest);
     });
     return missing;
   }
