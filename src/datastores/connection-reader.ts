@@ -1,3 +1,4 @@
+import { CompiledSelect } from '../db/compiled-select.ts';
 import type { Session } from '../db/session.ts';
 import type { OAuthTokenRow } from '../db/tables.ts';
 import type {
@@ -52,8 +53,9 @@ export class ConnectionReader {
   ): BatchedRead<OrganizationId, Value> {
     let batch = batches.get(system);
     if (!batch) {
+      const select = this.createSelect(system, columns);
       batch = new BatchedRead(this.clock, async (organizations) => {
-        const parts = chunks(organizations).map((part) => this.select(system, part, columns));
+        const parts = chunks(organizations).map((part) => select.read(padded(part)));
         const rows = (await Promise.all(parts)).flat();
         return new Map(rows.map((row) => [row.organization_id, convert(row)]));
       });
@@ -62,16 +64,15 @@ export class ConnectionReader {
     return batch;
   }
 
-  private async select(
+  private createSelect(
     system: AccountingSystem,
-    organizations: OrganizationId[],
     columns: readonly string[],
-  ): Promise<OAuthTokenRow[]> {
-    return this.session.read((db) =>
+  ): CompiledSelect<OrganizationId, OAuthTokenRow> {
+    return new CompiledSelect(this.session, (db, organizations) =>
       db('oauth_tokens')
-        .whereIn('organization_id', padded(organizations))
+        .whereIn('organization_id', organizations)
         .where({ accounting_system: system, current_key: 1 })
-        .select<OAuthTokenRow[]>(columns),
+        .select(columns),
     );
   }
 }
