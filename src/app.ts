@@ -7,6 +7,7 @@ import { authenticate } from './middleware/authenticate.ts';
 import { browserRoute } from './middleware/browser-route.ts';
 import { createErrorHandler } from './middleware/error-handler.ts';
 import { limitBody } from './middleware/limit-body.ts';
+import { defineMessageClasses } from './middleware/message-classes.ts';
 import { observeRequests, rememberMount } from './middleware/observe-requests.ts';
 import { preferRejection, rejectUnparsable } from './middleware/reject-unparsable.ts';
 import { RoutePatterns } from './middleware/route-patterns.ts';
@@ -69,6 +70,7 @@ export function createMetricsApp(context: Context): Express {
 function createBase(context: Context): Express {
   const { config } = context;
   const app = express();
+  defineMessageClasses(app);
   app.disable('etag');
   app.disable('x-powered-by');
   app.set('trust proxy', config.trustProxy);

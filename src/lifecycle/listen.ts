@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../config/config.ts';
 import { DEFAULT_KEEP_ALIVE_MS } from '../config/environment-schema.ts';
@@ -45,6 +51,7 @@ export async function listen(
 ): Promise<HttpServer> {
   const { headersTimeout = HEADERS_TIMEOUT_MS, requestTimeout = REQUEST_TIMEOUT_MS, ...limits } = address.limits ?? {};
   const server = createServer({
+    ...messageClassesOf(listener),
     keepAliveTimeout: address.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout,
@@ -75,6 +82,15 @@ export async function listen(
         await clock.sleep(IDLE_CHECK_MS, closed.signal);
       }
     },
+  };
+}
+
+/** The classes of an application's requests and responses; Node's own for any other listener. */
+function messageClassesOf(listener: RequestListener): ServerOptions {
+  const { request, response } = listener as { request?: object; response?: object };
+  return {
+    ...(request ? { IncomingMessage: request.constructor as typeof IncomingMessage } : {}),
+    ...(response ? { ServerResponse: response.constructor as typeof ServerResponse } : {}),
   };
 }
 

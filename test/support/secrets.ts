@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders, RequestListener } from 'node:http';
 import { expect, it } from '@jest/globals';
+import type { Express } from 'express';
 import type { Call } from '../../dev/intuit-simulator/calls.ts';
 import type { IntuitSimulator } from '../../dev/intuit-simulator/simulator.ts';
 import type { Harness } from './harness.ts';
@@ -15,9 +16,9 @@ export interface RecordedResponse {
   body: string;
 }
 
-/** Records each response of `listener`. */
-export function recordResponses(listener: RequestListener, responses: RecordedResponse[]): RequestListener {
-  return (request, response) => {
+/** Records each response of an application. */
+export function recordResponses(app: Express, responses: RecordedResponse[]): RequestListener {
+  const record: RequestListener = (request, response) => {
     const { method = '', url = '' } = request;
     const [path = ''] = url.replace(/^https?:\/\/[^/]+/, '').split(/[?#]/, 1);
     const end = response.end.bind(response) as (...parts: unknown[]) => typeof response;
@@ -27,8 +28,10 @@ export function recordResponses(listener: RequestListener, responses: RecordedRe
       responses.push({ method, path, status: response.statusCode, headers: response.getHeaders(), body: text });
       return end(...parts);
     };
-    listener(request, response);
+    app(request, response);
   };
+  const { request, response } = app as unknown as Record<'request' | 'response', object>;
+  return Object.assign(record, { request, response }); // as the server uses those of the application
 }
 
 /** Everything secret in these calls: codes, tokens, credentials. */
