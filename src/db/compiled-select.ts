@@ -1,19 +1,19 @@
 import type { Knex } from 'knex';
 import type { Session } from './session.ts';
 
-/** Of Knex's client, which its types do not declare. */
+/** Knex's client, with a method that its types omit. */
 type Client = Knex.Client & { processResponse<Row>(response: unknown): Row[] };
 
 /**
- * A SELECT that is sent often. Knex builds its text once for each number of keys, and sends it on a connection of its pool. To build
- * it for every read, and to report its progress in events, would take Knex longer than the driver takes for the rest.
+ * A SELECT that is sent often. Its SQL is compiled once for each number of keys, and sent through Knex's client. To compile it for every
+ * read, and to emit the query builder's events, takes longer than the driver does.
  */
 export class CompiledSelect<Key, Row> {
   private readonly session: Session;
   private readonly build: (db: Knex, keys: readonly Key[]) => Knex.QueryBuilder;
   private readonly compiled = new Map<number, Knex.Sql>();
 
-  /** @param build builds the statement for these keys, which must be its first values */
+  /** @param build builds the statement, whose first bindings are the keys */
   constructor(session: Session, build: (db: Knex, keys: readonly Key[]) => Knex.QueryBuilder) {
     this.session = session;
     this.build = build;
@@ -38,6 +38,8 @@ export class CompiledSelect<Key, Row> {
     let statement = this.compiled.get(keys.length);
     if (!statement) {
       statement = this.build(db, keys).toSQL();
+      const { bindings } = statement;
+      if (keys.some((key, index) => bindings[index] !== key)) throw new Error('the first bindings must be the keys');
       this.compiled.set(keys.length, statement);
     }
     return statement;

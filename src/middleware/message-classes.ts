@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import type { Express } from 'express';
 
-/** What an Express application sets as the prototypes of requests and responses. */
+/** The objects that Express sets as the prototypes of requests and responses. Its types declare neither. */
 interface Prototypes {
   request: object;
   response: object;
@@ -9,13 +9,13 @@ interface Prototypes {
 
 /**
  * Gives an application its own classes of requests and responses. A server that uses them creates objects whose prototypes Express does
- * not need to change. For objects whose prototype was changed, V8 often cannot use what it has compiled: a status request then takes
- * twice the processor time (docs/benchmark.md).
+ * not need to change. V8's optimized code often does not apply to objects whose prototype was changed: a status request then takes
+ * twice the processor time (docs/benchmark.md). For an application that is not mounted in another one.
  */
 export function defineMessageClasses(app: Express): void {
-  class Request extends IncomingMessage {}
-  class Response extends ServerResponse {}
+  class AppRequest extends IncomingMessage {}
+  class AppResponse extends ServerResponse {}
   const prototypes = app as unknown as Prototypes;
-  prototypes.request = Object.setPrototypeOf(Request.prototype, prototypes.request);
-  prototypes.response = Object.setPrototypeOf(Response.prototype, prototypes.response);
+  prototypes.request = Object.setPrototypeOf(AppRequest.prototype, prototypes.request);
+  prototypes.response = Object.setPrototypeOf(AppResponse.prototype, prototypes.response);
 }

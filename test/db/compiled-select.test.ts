@@ -38,7 +38,7 @@ describeEachDatabase('a compiled SELECT', (createDatabase) => {
     await database.drop();
   });
 
-  it('reads the rows of the keys of each read, by a text that is built once for each number of keys', async () => {
+  it('reads the rows of the keys of each read, by SQL that is compiled once for each number of keys', async () => {
     const red = select('red');
     const read = async (...names: string[]) => (await red.read(names)).map(({ name }) => name);
     built.splice(0);
@@ -52,8 +52,16 @@ describeEachDatabase('a compiled SELECT', (createDatabase) => {
     expect(await select('blue').read(['other'])).toEqual([{ name: 'other', color: 'blue' }]);
   });
 
-  it('sends keys apart from the text', async () => {
+  it('sends keys as parameters', async () => {
     expect(await select('red').read(["one') or ('1' = '1"])).toEqual([]);
+  });
+
+  it('rejects a statement whose first bindings are not the keys', async () => {
+    const wrong = new CompiledSelect<string, Thing>(session, (db, names) =>
+      things(db).where({ color: 'red' }).whereIn('name', names),
+    );
+    await expect(wrong.read(['one'])).rejects.toThrow('the first bindings must be the keys');
+    expect(session.pool().used).toBe(0);
   });
 
   it('reports a failure as any other read does, and returns its connection', async () => {

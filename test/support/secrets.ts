@@ -31,7 +31,7 @@ export function recordResponses(app: Express, responses: RecordedResponse[]): Re
     app(request, response);
   };
   const { request, response } = app as unknown as Record<'request' | 'response', object>;
-  return Object.assign(record, { request, response }); // as the server uses those of the application
+  return Object.assign(record, { request, response }); // so that the server creates them by the application's classes
 }
 
 /** Everything secret in these calls: codes, tokens, credentials. */
