@@ -64,7 +64,7 @@ describeEachDatabase('a compiled SELECT', (createDatabase) => {
     expect(session.pool().used).toBe(0);
   });
 
-  it('reports a failure as any other read does, and returns its connection', async () => {
+  it('reports service_unavailable for a missing table, and returns its connection to the pool', async () => {
     const failing = new CompiledSelect<string, Thing>(session, (db, names) => db('missing').whereIn('name', names));
     await expect(failing.read(['one'])).rejects.toMatchObject({ code: 'service_unavailable' });
     expect(session.pool().used).toBe(0);
