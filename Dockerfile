@@ -30,5 +30,5 @@ HEALTHCHECK --interval=30s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT||8080}/healthz`).then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]
 # node gets the signals itself; as the first process it would miss one while it loads: docker run --init, or init: true.
 # To migrate: docker run … npm run migrate
-# The worker alone, with health and metrics on PORT: docker run … node --import ./dist/src/tracing/register.js --max-old-space-size=512 dist/src/worker.js
-CMD ["node", "--import", "./dist/src/tracing/register.js", "--max-old-space-size=512", "dist/src/server.js"]
+# The worker alone, with health and metrics on PORT: docker run … node --import ./dist/src/tracing/register.js --max-old-space-size=512 --max-semi-space-size=16 dist/src/worker.js
+CMD ["node", "--import", "./dist/src/tracing/register.js", "--max-old-space-size=512", "--max-semi-space-size=16", "dist/src/server.js"]

@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
 import type { Ciphertext } from '../models/connection.ts';
 
 // A token, https://github.com/fernet/spec/blob/master/Spec.md, in base64url:
@@ -11,9 +19,10 @@ const HMAC_LENGTH = 32;
 const KEY_LENGTH = 32; // 16 for signing, 16 for encryption
 const MAX_CLOCK_SKEW_SECONDS = 60;
 
+/** Key objects, since Node 24 takes 10 µs for each use of a key in bytes. */
 interface Key {
-  signing: Buffer;
-  encryption: Buffer;
+  signing: KeyObject;
+  encryption: KeyObject;
 }
 
 /** One error for every reason, so that a failure reveals nothing about the key or the text. */
@@ -88,7 +97,7 @@ export class Fernet {
 function parseKey(text: string): Key {
   const bytes = fromBase64Url(text);
   if (bytes?.length !== KEY_LENGTH) throw new TypeError('a Fernet key is 32 bytes in base64url');
-  return { signing: bytes.subarray(0, 16), encryption: bytes.subarray(16) };
+  return { signing: createSecretKey(bytes.subarray(0, 16)), encryption: createSecretKey(bytes.subarray(16)) };
 }
 
 function isSignedBy(key: Key, bytes: Buffer): boolean {

@@ -1,21 +1,23 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 
 const KEY_BYTES = 32;
 
 /** Computes keyed digests that bind ciphertexts to the row they were written for. The first key signs, all verify. */
 export class RowDigest {
-  private readonly keys: Buffer[];
+  private readonly keys: KeyObject[];
 
   /** @param encryptionKeys Fernet keys; the digest's own keys are derived from them (HKDF-SHA-256, RFC 5869). */
   constructor(encryptionKeys: readonly string[]) {
     this.keys = encryptionKeys.map((key) =>
-      Buffer.from(hkdfSync('sha256', Buffer.from(key, 'base64url'), '', 'oauth_tokens.token_digest', KEY_BYTES)),
+      createSecretKey(
+        Buffer.from(hkdfSync('sha256', Buffer.from(key, 'base64url'), '', 'oauth_tokens.token_digest', KEY_BYTES)),
+      ),
     );
   }
 
   /** HMAC-SHA-256 over the parts, in base64url. */
   sign(parts: readonly string[]): string {
-    return digest(this.keys[0] as Buffer, parts).toString('base64url');
+    return digest(this.keys[0] as KeyObject, parts).toString('base64url');
   }
 
   /** True if one of the keys signed exactly these parts. */
@@ -25,12 +27,12 @@ export class RowDigest {
 
   /** True if the first key signed them: nothing is left to rotate. */
   isCurrent(parts: readonly string[], signature: string): boolean {
-    return isEqual(digest(this.keys[0] as Buffer, parts), signature);
+    return isEqual(digest(this.keys[0] as KeyObject, parts), signature);
   }
 }
 
 /** JSON keeps the parts apart: `a`, `bc` and `ab`, `c` have different digests. */
-function digest(key: Buffer, parts: readonly string[]): Buffer {
+function digest(key: KeyObject, parts: readonly string[]): Buffer {
   return createHmac('sha256', key).update(JSON.stringify(parts)).digest();
 }
 
