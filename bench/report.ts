@@ -17,7 +17,7 @@ export interface Figure {
 const MIN_SHARE = { status: 1, gateway: 0.8 };
 /** How much may be added to the median, in milliseconds. */
 const MAX_ADDED_MS = { status: 0.4, gateway: 1 };
-/** Two measurements of the same process differ by as much. */
+/** Two measurements of the same process differ by as much; two processes of the same code sometimes by more. */
 const TOLERANCE = 0.1;
 const MIN_FERNET_RATIO = 10;
 const MIN_FASTAPI_RATIO = 4;

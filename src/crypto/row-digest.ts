@@ -4,7 +4,7 @@ const KEY_BYTES = 32;
 
 /** Computes keyed digests that bind ciphertexts to the row they were written for. The first key signs, all verify. */
 export class RowDigest {
-  private readonly keys: KeyObject[];
+  private readonly keys: KeyObject[]; // as for Fernet: faster than bytes with Node 24
 
   /** @param encryptionKeys Fernet keys; the digest's own keys are derived from them (HKDF-SHA-256, RFC 5869). */
   constructor(encryptionKeys: readonly string[]) {
