@@ -80,7 +80,8 @@ describe('deploy/kubernetes', () => {
       const command = container?.command?.join(' ') ?? imageCommand();
       const [, oldMb, semiMb, script = ''] =
         /--max-old-space-size=(\d+) --max-semi-space-size=(\d+) dist\/(\S+)\.js$/.exec(command) ?? [];
-      const heapMb = Number(oldMb) + 3 * Number(semiMb); // V8 counts two semi-spaces, and as much as one for new large objects
+      // V8's limit includes two semi-spaces, and as much as one for new large objects.
+      const heapMb = Number(oldMb) + 3 * Number(semiMb);
       expect(Number.parseInt(container?.resources.limits.memory ?? '', 10)).toBeGreaterThan(heapMb * 1.3);
       expect(existsSync(`${script}.ts`)).toBe(true);
     },
